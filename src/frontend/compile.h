@@ -1,0 +1,30 @@
+/* compile.h - the front end's only door: source text or AST to code object.
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef NJ_FRONTEND_COMPILE_H
+#define NJ_FRONTEND_COMPILE_H
+
+#include "nj.h"
+
+/* Compiles text (size bytes; UTF-8 when flags has PyCF_IGNORE_COOKIE, else the coding
+ * cookie and BOM decide) to a code object, or to an _ast object with PyCF_ONLY_AST.
+ * start: Py_file_input, Py_eval_input, Py_single_input, Py_func_type_input. optimize:
+ * -1 (the interpreter's) to 2. filename: str. module: str or NULL, for warnings filters.
+ * New reference, or NULL with SyntaxError & co. Warnings may run Python code. */
+NJ_MUST PyObject *nj_compile_text(const char *text, Py_ssize_t size, PyObject *filename,
+                                  int start, PyCompilerFlags *flags, int optimize,
+                                  PyObject *module);
+
+/* Compiles an _ast object (validated first). mode: one of the start symbols. */
+NJ_MUST PyObject *nj_compile_ast(PyObject *ast, PyObject *filename, int mode,
+                                 PyCompilerFlags *flags, int optimize, PyObject *module);
+
+/* True when obj is an instance of _ast.AST. -1 with an exception set on failure. */
+int nj_is_ast(PyObject *obj);
+
+/* The text of an expression as annotations under `from __future__ import annotations'
+ * show it; and the symbol table of a source text for the _symtable module. */
+NJ_MUST PyObject *nj_symtable_text(const char *text, Py_ssize_t size, PyObject *filename,
+                                   int start, PyCompilerFlags *flags);
+
+#endif

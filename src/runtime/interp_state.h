@@ -6,12 +6,131 @@
 
 #include "nj.h"
 
+#include <pthread.h>
+
+/* --- small-object allocator (mem.c) ---------------------------------------------- */
+
+#define NJ_MEM_SMALL_MAX 512 /* largest size served from pools */
+#define NJ_MEM_CLASSES (NJ_MEM_SMALL_MAX / 16 + 1)
+
+typedef struct NjPool NjPool;
+
+/* The pools of one interpreter. Touched only under its GIL, `foreign' excepted. */
+typedef struct NjMem {
+    NjPool *avail[NJ_MEM_CLASSES]; /* pools of a class with room; head is used first */
+    NjPool *empty;                 /* pools without a class, ready for any */
+    int nempty;
+    void *foreign; /* blocks freed by other interpreters; atomic stack */
+} NjMem;
+
+/* --- GIL (gil.c) -------------------------------------------------------------------- */
+
+typedef struct NjGil {
+    pthread_mutex_t mutex;
+    pthread_cond_t freed;     /* signalled when the GIL was dropped */
+    pthread_cond_t switched;  /* signalled when another thread took it after a request */
+    PyThreadState *holder;    /* last thread that held it; read under mutex */
+    int locked;               /* 1 while held */
+    int waiters;              /* threads blocked in take */
+    int drop_request;         /* a waiter wants the holder to let go */
+    unsigned long switches;   /* how often the holder changed */
+    unsigned long interval;   /* microseconds */
+    bool ready;
+} NjGil;
+
+/* --- pending calls (pending.c) ------------------------------------------------------ */
+
+#define NJ_PENDING_MAX 300
+
+typedef struct NjPendingCall {
+    int (*func)(void *);
+    void *arg;
+    int flags;
+} NjPendingCall;
+
+typedef struct NjPending {
+    pthread_mutex_t mutex;
+    int first, count;
+    bool busy;
+    NjPendingCall calls[NJ_PENDING_MAX];
+} NjPending;
+
+/* --- warnings (warnings.c) ------------------------------------------------------------ */
+
+typedef struct NjWarnState {
+    PyObject *filters;        /* list, shared with the warnings module */
+    PyObject *once_registry;  /* dict */
+    PyObject *default_action; /* str */
+    PyObject *context;        /* ContextVar of context-aware warnings */
+    PyObject *lock;           /* RLock */
+    long filters_version;
+} NjWarnState;
+
+typedef struct NjAtExit {
+    PyObject *callbacks; /* list of (func, args, kwargs) */
+    struct NjAtExitC {
+        struct NjAtExitC *next;
+        void (*func)(void *);
+        void *data;
+    } *c_callbacks;
+} NjAtExit;
+
+typedef struct NjThreadHandleList {
+    void *head; /* joinable threads of this interpreter (thread_module.c) */
+} NjThreadHandleList;
+
 typedef struct NjRuntimeThread {
-    int unused;
+    bool gil_asked;       /* this thread must give up the GIL once */
+    bool on_heap;         /* state came from the allocator */
+    bool daemon;          /* a daemon thread: not waited for */
+    int critical;         /* nesting of PyEval_StopTheWorld */
+    PyObject *thread_locals_key; /* unused by others */
+    bool in_gc_break;
+    void *thread_handle;  /* _thread: handle of this thread */
 } NjRuntimeThread;
 
 typedef struct NjInterpRuntime {
-    int unused;
+    NjMem mem;
+    NjGil own_gil;
+    NjGil *gil; /* own_gil, or the main interpreter's */
+    NjPending pending;
+    PyConfig config;
+    bool has_config;
+    bool own_gil_used;
+    int whence;
+    PyObject *audit_hooks;    /* list of Python hooks, or NULL */
+    PyObject *mod_by_index;   /* list: PyState_FindModule */
+    PyObject *sysmod;         /* the sys module, owned */
+    PyObject *builtinsmod;    /* the builtins module, owned */
+    PyObject *import_cache;   /* extensions loaded in this interpreter: (path, name)->def */
+    PyObject *import_find;    /* importlib._bootstrap._find_and_load, owned */
+    PyObject *import_lock_tstate;
+    PyObject *fromlist_handler;
+    PyThreadState *finalizing; /* the thread that finalizes this interpreter */
+    bool initialized;
+    bool site_done;
+    bool shutting_down;
+    int recursion_limit;
+    int dlopen_flags;
+    int requires_idref;
+    int64_t idref;
+    long feature_flags;
+    bool isolated_exts;       /* single-phase extensions refused */
+    int multi_interp_override;
+    NjWarnState warn;
+    NjAtExit atexit;
+    PyObject *sys_trace_profile[2];
+    PyObject *excepthook_default;
+    void *thread_handles;
+    Py_ssize_t n_threads;     /* _thread._count() */
+    void *eval_frame;         /* PEP 523, or NULL */
+    PyObject *interned_dummy;
+    PyObject *before_fork, *after_fork_parent, *after_fork_child;
+    PyObject *last_sys_argv;
+    size_t thread_stack_size;
+    uint64_t next_tls_id;
+    PyThreadState *main_tstate;
+    PyObject *shutdown_locks; /* set of weak references of the threading module */
 } NjInterpRuntime;
 
 #endif

@@ -1,0 +1,200 @@
+/* runtime.h - the process-wide state, and the runtime's functions for its own folder.
+ *
+ * nj_runtime is the one mutable object of the process; fields that more than one thread
+ * may change are atomic or guarded by `lock'.
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef NJ_RUNTIME_RUNTIME_H
+#define NJ_RUNTIME_RUNTIME_H
+
+#include "nj.h"
+#include "runtime/gc.h"
+#include "runtime/state.h"
+
+#include <pthread.h>
+
+typedef struct NjAuditHook {
+    struct NjAuditHook *next;
+    Py_AuditHookFunction func;
+    void *data;
+} NjAuditHook;
+
+#define NJ_NSIG 65
+
+typedef struct NjRuntime {
+    /* memory */
+    bool mem_fast;             /* PyMem and PyObject domains are our own allocator */
+    bool mem_configured;
+    uintptr_t region;          /* reserved address range of all pools; 0 = none */
+    uintptr_t region_size;
+    uintptr_t region_used;     /* bump offset */
+    NjPool *region_free;       /* pools nobody owns */
+    pthread_mutex_t region_lock;
+    PyMemAllocatorEx alloc[3]; /* indexed by PyMemAllocatorDomain */
+    PyObjectArenaAllocator arena;
+    const char *alloc_name;
+
+    /* life cycle */
+    pthread_mutex_t lock;      /* guards the lists below */
+    NjInterp *interps;
+    NjInterp *main;
+    int64_t next_interp_id;
+    uint64_t next_thread_id;
+    unsigned long main_thread; /* pthread id */
+    bool preinitialized, core_ready, initialized;
+    PyThreadState *finalizing; /* set once Py_FinalizeEx is past its threads */
+    bool types_ready;
+    void (*exit_funcs[32])(void);
+    int n_exit_funcs;
+    PyPreConfig preconfig;
+    PyWideStringList orig_argv;
+    NjAuditHook *audit_hooks;
+    Py_OpenCodeHookFunction open_code_hook;
+    void *open_code_data;
+    PyRefTracer reftracer;
+    void *reftracer_data;
+    struct _inittab *inittab;  /* builtin modules, NULL-terminated */
+
+    /* signals */
+    struct {
+        int tripped;
+        PyObject *handler; /* Python-visible handler, owned by the main interpreter */
+    } signals[NJ_NSIG];
+    int any_signal;
+    int wakeup_fd;
+    bool wakeup_warn;
+    PyObject *default_int;     /* signal.default_int_handler */
+} NjRuntime;
+
+extern NjRuntime nj_runtime;
+
+/* lifecycle */
+void nj_runtime_init(void);
+
+/* mem.c */
+void nj_mem_interp_fini(NjInterp *interp);
+int nj_mem_configure(const char *name); /* "malloc", "pymalloc", "debug"...; -1 unknown */
+int nj_mem_configure_preset(PyMemAllocatorName name);
+void nj_mem_after_fork(void);
+/* A GC object's memory: header (and managed words) zeroed, body not. NULL: MemoryError */
+NJ_MUST PyObject *nj_gc_alloc(PyTypeObject *tp, size_t size);
+Py_ssize_t nj_mem_blocks(void);
+
+/* gil.c */
+void nj_gil_init(NjGil *gil);
+void nj_gil_fini(NjGil *gil);
+void nj_gil_take(PyThreadState *tstate);
+void nj_gil_drop(PyThreadState *tstate, bool final);
+void nj_gil_after_fork(NjGil *gil);
+
+/* tstate.c */
+PyThreadState *nj_tstate_new(NjInterp *interp, int whence);
+void nj_tstate_bind(PyThreadState *tstate); /* to the calling OS thread */
+void nj_tstate_attach(PyThreadState *tstate);
+void nj_tstate_detach(PyThreadState *tstate);
+void nj_tstate_after_fork(void);
+NJ_MUST NjInterp *nj_interp_new(void);
+void nj_interp_free(NjInterp *interp);
+NJ_MUST int nj_stop_for_finalize(PyThreadState *tstate);
+NJ_INLINE bool
+nj_is_main_thread(void)
+{
+    return PyThread_get_thread_ident() == nj_runtime.main_thread;
+}
+NJ_INLINE bool
+nj_is_main_interp(NjInterp *interp)
+{
+    return interp == nj_runtime.main;
+}
+
+/* pending.c, signals.c */
+void nj_pending_init(NjPending *p);
+int nj_pending_run(NjInterp *interp);
+int nj_signals_run(void);
+int nj_signals_init(bool install_handlers);
+void nj_signals_fini(void);
+PyObject *nj_signal_name(int sig);
+
+/* errors.c */
+int nj_err_init(void);
+/* PyErr_GetRaisedException and put back around code that may raise and be ignored */
+void nj_err_print_unraisable(PyObject *exc, PyObject *msg, PyObject *obj);
+NJ_INLINE PyObject *
+nj_err_type(void)
+{
+    PyObject *e = nj_tstate()->current_exception;
+    return e ? (PyObject *)Py_TYPE(e) : NULL;
+}
+
+/* sysmod.c */
+NJ_MUST PyObject *nj_sys_create(PyThreadState *tstate);
+NJ_MUST int nj_sys_set_config(PyThreadState *tstate); /* argv, path, flags, ... */
+NJ_MUST int nj_sys_init_stdio(PyThreadState *tstate);
+NJ_MUST int nj_sys_set_stderr_early(void);
+/* borrowed or NULL without exception */
+PyObject *nj_sys_peek(PyObject *name);
+NJ_MUST int nj_sys_get(PyObject *name, PyObject **out); /* 1 new ref / 0 / -1 */
+NJ_MUST PyObject *nj_sys_require(PyObject *name);       /* RuntimeError "lost sys.X" */
+NJ_MUST int nj_sys_set(const char *name, PyObject *value);
+NJ_MUST int nj_sys_flags_update(PyThreadState *tstate);
+void nj_sys_flush_stdio(void);
+int nj_flush_std_files(void);
+void nj_audit_clear(void);
+
+/* builtins.c */
+NJ_MUST PyObject *nj_builtins_create(PyThreadState *tstate);
+
+/* import.c */
+NJ_MUST int nj_import_init_core(PyThreadState *tstate);     /* sys.modules, inittab */
+NJ_MUST int nj_import_init_importlib(PyThreadState *tstate);
+NJ_MUST int nj_import_init_external(PyThreadState *tstate);
+void nj_import_fini(NjInterp *interp);
+NJ_MUST PyObject *nj_imp_create(void);
+void nj_import_after_fork_child(void);
+PyObject *nj_import_builtin(PyObject *name, PyObject *spec);
+PyObject *nj_builtin_module_names(void);
+
+/* warnings.c */
+NJ_MUST PyObject *nj_warnings_create(void);
+NJ_MUST int nj_warnings_init(NjInterp *interp);
+void nj_warnings_fini(NjInterp *interp);
+
+/* atexit.c */
+void nj_atexit_run(NjInterp *interp);
+void nj_atexit_fini(NjInterp *interp);
+
+/* gc.c */
+void nj_gc_init(NjInterp *interp);
+void nj_gc_fini(NjInterp *interp);
+Py_ssize_t nj_gc_collect(NjInterp *interp, int generation, bool nofail);
+void nj_gc_run_due(PyThreadState *tstate);
+void nj_gc_dump_shutdown(NjInterp *interp);
+
+/* config.c / initconfig.c */
+extern const char nj_version_info[];
+NJ_INLINE const PyConfig *
+nj_config(void)
+{
+    return &nj_interp()->rt.config;
+}
+PyStatus nj_config_copy(PyConfig *dst, const PyConfig *src);
+PyStatus nj_config_read(PyConfig *config, bool compute_path);
+PyStatus nj_config_write_globals(const PyConfig *config);
+PyStatus nj_config_compute_path(PyConfig *config);
+PyObject *nj_config_flags(const PyConfig *config);
+NJ_MUST PyObject *nj_config_as_dict(const PyConfig *config);
+NJ_MUST PyObject *nj_wstrlist_as_list(const PyWideStringList *list);
+PyStatus nj_preinit_from_config(const PyConfig *config);
+void nj_config_usage(int what, const wchar_t *program);
+PyStatus nj_init_from_config(const PyConfig *config);
+
+/* pyrun.c */
+int nj_handle_system_exit(int *exitcode); /* 1: the current exception is SystemExit */
+PyObject *nj_run_main_module(const wchar_t *name, bool set_argv0);
+int nj_run_main(PyThreadState *tstate);
+
+/* _thread */
+void nj_threads_after_fork_child(void);
+void nj_threads_join_all(NjInterp *interp);
+
+#endif

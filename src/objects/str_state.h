@@ -6,11 +6,21 @@
 
 #include "nj.h"
 
+/* Set of this interpreter's interned strings: open addressing, a power of two of slots,
+ * borrowed references (a mortal interned string takes itself out when it dies). */
+typedef struct NjInternSet {
+    PyObject **slots; /* NULL = never used, NJ_INTERN_DELETED = was used */
+    size_t mask;      /* number of slots - 1 */
+    size_t used;      /* live entries */
+    size_t filled;    /* live and deleted entries */
+} NjInternSet;
+
 typedef struct NjStrState {
-    PyObject *interned;     /* dict str -> itself of this interpreter's interned strings */
+    NjInternSet interned;
     PyObject *codec_search; /* list of search functions, owned */
     PyObject *codec_cache;  /* dict name -> CodecInfo, owned */
     PyObject *codec_errors; /* dict name -> error handler, owned */
+    PyObject *ucnhash;      /* capsule unicodedata._ucnhash_CAPI, owned or NULL */
 } NjStrState;
 
 #endif

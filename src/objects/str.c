@@ -1945,6 +1945,10 @@ str_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf, PyObject *k
     if (n == 1 && (kwnames == NULL || PyTuple_GET_SIZE(kwnames) == 0)) {
         return PyObject_Str(args[0]);
     }
+    if (n > 3) {
+        _PyArg_CheckPositional("str", n, 0, 3);
+        return NULL;
+    }
     PyObject *a[3];
     if (nj_args_bind(&new_params, args, n, kwnames, a) < 0) {
         return NULL;

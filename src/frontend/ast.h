@@ -123,9 +123,6 @@ typedef int NjCmpop;
 #define NJ_AST_ST_type_ignore NjTypeIgnore
 #define NJ_AST_ST_type_param NjTypeParam
 
-#define NJ_AST_F_FIELDS_ONE(type, name) NJ_AST_CT_##type name;
-#define NJ_AST_F_FIELDS_SEQ(type, name) NjSeq *name;
-
 /* Every node struct has the same prefix {int kind; NjPos pos;} so that code can treat
  * positions alike; types without positions leave pos zero. */
 #define NJ_AST_SUM(type, attrs)                                                        \
@@ -202,6 +199,8 @@ NJ_MUST PyObject *nj_ast_to_object(NjMod *mod);
 /* mode: 0 Module, 1 Expression, 2 Interactive, 3 FunctionType; TypeError when the object
  * is of another kind. */
 NJ_MUST NjMod *nj_ast_from_object(PyObject *obj, int mode, NjArena *arena);
+/* isinstance(obj, ast.AST): 1, 0, or -1. */
+int nj_ast_check_object(PyObject *obj);
 /* Checks what the parser guarantees but a tree from Python does not. 0, or -1. */
 NJ_MUST int nj_ast_validate(NjMod *mod);
 

@@ -120,6 +120,17 @@ nj_value_dup(Value v)
     return (Value){(uintptr_t)o};
 }
 
+/* A second word on the evaluation stack of the same frame: an owned word gets its own
+ * reference, a borrowed one stays borrowed (its lender outlives the frame). */
+NJ_INLINE Value
+nj_value_copy(Value v)
+{
+    if ((v.bits & 1) == 0) {
+        Py_INCREF((PyObject *)v.bits);
+    }
+    return v;
+}
+
 /* Makes a word safe to keep: borrowed becomes owned. Consumes v. */
 NJ_INLINE Value
 nj_value_own(Value v)

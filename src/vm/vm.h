@@ -60,6 +60,8 @@ NJ_MUST PyObject *nj_builtins_of(PyObject *globals);
 
 /* "maximum recursion depth exceeded": raise. Always -1. */
 int nj_recursion_error(PyThreadState *tstate, const char *where);
+/* The C stack is (almost) used up: raises RecursionError. Always -1. */
+int nj_c_stack_error(PyThreadState *tstate, const char *where);
 
 /* Counts one Python-level call. 0, or -1 with RecursionError. */
 NJ_INLINE int

@@ -1,0 +1,309 @@
+/* eval.c - the interpreter's loop.
+ *
+ * One C function runs Python frames until the one it was entered with (`entry') ends. A
+ * call from Python to Python pushes a frame and goes on in the same loop; generators are
+ * entered and left the same way. The C stack is used only when C code calls back.
+ *
+ * State in registers: frame, ip (the next instruction), sp (behind the top of the stack),
+ * oparg. The instructions themselves are in ops.def; see there and genops.c for what a
+ * body may do. Always true at a call out: frame->instr_ptr is the current instruction, all
+ * live words are in memory, frame->stackpointer is right wherever somebody may look.
+ *
+ * A frame that has called another keeps instr_ptr at its call instruction and continues at
+ * instr_ptr + return_offset. `visited' of a frame is our own mark: 1 = the frame of an
+ * __init__ called by CALL_ALLOC_AND_ENTER_INIT, whose result must be None and is dropped.
+ *
+ * Pitfalls (measured, see reference/values-and-dispatch.md): no vectorizing of stack
+ * accesses, no cross-jumping of dispatches, no cmov on ip.
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef __clang__
+#pragma GCC optimize("O2,no-tree-vectorize,no-crossjumping,no-gcse")
+#endif
+#include "nj.h"
+
+#include "vm/vm_int.h"
+
+#define TRUE_WORD (nj_value_borrow(Py_True))
+#define FALSE_WORD (nj_value_borrow(Py_False))
+#define NONE_WORD (nj_value_borrow(Py_None))
+#define IS_TRUE_WORD(v) (((v).bits | 1) == TRUE_WORD.bits)
+
+#define CODE() nj_frame_peek_code(frame)
+#define LOCAL(i) frame->localsplus[i]
+#define NAME(i) PyTuple_GET_ITEM(CODE()->co_names, (i))
+
+#define TARGET(name) TARGET_##name:
+#define PREDICTED(name)
+#define DISPATCH()                                                                     \
+    do {                                                                               \
+        opcode = ip->op.code;                                                          \
+        oparg = ip->op.arg;                                                            \
+        goto *targets[opcode];                                                         \
+    } while (0)
+#define DISPATCH_SAME()                                                                \
+    do {                                                                               \
+        opcode = ip->op.code;                                                          \
+        goto *targets[opcode];                                                         \
+    } while (0)
+/* keeps the compiler from turning a taken branch into a conditional move of ip */
+#define DISPATCH_BARRIER()                                                             \
+    do {                                                                               \
+        __asm__ volatile("");                                                          \
+        DISPATCH();                                                                    \
+    } while (0)
+
+#define SAVE_SP() (frame->stackpointer = sp)
+#define RELOAD()                                                                       \
+    do {                                                                               \
+        sp = frame->stackpointer;                                                      \
+        ip = frame->instr_ptr + frame->return_offset;                                  \
+    } while (0)
+
+#define CLOSE_DOWN_TO(p)                                                               \
+    do {                                                                               \
+        Value *down_ = (p);                                                            \
+        while (sp > down_) {                                                           \
+            nj_value_close(*--sp);                                                     \
+        }                                                                              \
+    } while (0)
+
+#define NO_EVAL_HOOK() NJ_LIKELY(tstate->interp->vm.eval_frame == NULL)
+#define IS_PY_FUNCTION(v)                                                              \
+    (!nj_value_is_int(v) && Py_IS_TYPE(nj_value_ptr(v), &PyFunction_Type) &&           \
+     ((PyFunctionObject *)nj_value_ptr(v))->vectorcall == nj_func_vectorcall &&        \
+     NO_EVAL_HOOK())
+
+/* callee is pushed; sp is what the caller keeps */
+#define ENTER_FRAME(callee, offset)                                                    \
+    do {                                                                               \
+        NjFrame *callee_ = (callee);                                                   \
+        frame->stackpointer = sp;                                                      \
+        frame->return_offset = (offset);                                               \
+        callee_->previous = frame;                                                     \
+        frame = tstate->current_frame = callee_;                                       \
+        goto start_frame;                                                              \
+    } while (0)
+
+/* frame's stackpointer and return_offset are stored; v is what the yield returns */
+#define ENTER_GENERATOR(gen, v)                                                        \
+    do {                                                                               \
+        NjFrame *g_ = &(gen)->gi_iframe;                                               \
+        *g_->stackpointer++ = (v);                                                     \
+        (gen)->gi_frame_state = NJ_GEN_EXECUTING;                                      \
+        (gen)->gi_exc_state.previous_item = tstate->exc_info;                          \
+        tstate->exc_info = &(gen)->gi_exc_state;                                       \
+        g_->previous = frame;                                                          \
+        frame = tstate->current_frame = g_;                                            \
+        goto start_frame;                                                              \
+    } while (0)
+
+#define CHECK_BREAKER()                                                                \
+    do {                                                                               \
+        if (NJ_UNLIKELY(tstate->eval_breaker & 0xff)) {                                \
+            SAVE_SP();                                                                 \
+            if (nj_eval_breaker(tstate) < 0) {                                         \
+                goto error;                                                            \
+            }                                                                          \
+        }                                                                              \
+    } while (0)
+
+/* The frame ends with result v (owned or an integer); sp is at the stack's base. */
+#define RETURN_WORD(v)                                                                 \
+    do {                                                                               \
+        result = (v);                                                                  \
+        goto return_word;                                                              \
+    } while (0)
+
+#define ADAPT(call)                                                                    \
+    do {                                                                               \
+        uint16_t c_ = this_instr[1].counter;                                           \
+        if (NJ_UNLIKELY(c_ < 16)) {                                                    \
+            SAVE_SP();                                                                 \
+            call;                                                                      \
+            ip = this_instr;                                                           \
+            DISPATCH_SAME();                                                           \
+        }                                                                              \
+        this_instr[1].counter = (uint16_t)(c_ - 16);                                   \
+    } while (0)
+#define ADAPT_MAYBE(call) ADAPT(call)
+/* in a specialized instruction: the guess was wrong, run the general form */
+#define MISS(general)                                                                  \
+    do {                                                                               \
+        ip = this_instr;                                                               \
+        goto TARGET_##general;                                                         \
+    } while (0)
+
+PyObject *
+_PyEval_EvalFrameDefault(PyThreadState *tstate, NjFrame *frame, int throwflag)
+{
+    static const void *const targets[256] = {
+#include "opcode_targets.inc"
+    };
+    NjFrame *const entry = frame;
+    NjCodeUnit *ip;
+    Value *sp;
+    Value result;
+    unsigned opcode;
+    int oparg;
+
+    tstate->current_frame = frame;
+    if (NJ_UNLIKELY(nj_c_stack_low())) {
+        /* the frame never runs: it goes as if it had raised at once */
+        nj_c_stack_error(tstate, "");
+        sp = frame->stackpointer;
+        ip = frame->instr_ptr;
+        tstate->py_recursion_remaining--;
+        goto frame_failed;
+    }
+    if (throwflag) {
+        if (nj_recursion_enter(tstate) < 0) {
+            sp = frame->stackpointer;
+            goto frame_failed;
+        }
+        RELOAD();
+        if (nj_monitor_wants(tstate, PY_MONITORING_EVENT_PY_THROW)) {
+            nj_monitor_throw(tstate, frame, frame->instr_ptr);
+        }
+        goto error;
+    }
+
+start_frame:
+    if (NJ_UNLIKELY(tstate->py_recursion_remaining-- <= 0) &&
+        nj_recursion_error(tstate, "") < 0) {
+        sp = frame->stackpointer;
+        goto frame_failed;
+    }
+    RELOAD();
+    DISPATCH();
+
+#include "eval_cases.inc"
+
+return_word : {
+    NjFrame *dying = frame;
+    frame->stackpointer = sp;
+    tstate->py_recursion_remaining++;
+    frame = tstate->current_frame = dying->previous;
+    if (NJ_UNLIKELY(dying == entry)) {
+        nj_frame_clear_and_pop(tstate, dying);
+        return nj_value_to_object_steal(result);
+    }
+    if (NJ_LIKELY(dying->owner == NJ_FRAME_OWNED_BY_THREAD)) {
+        bool init = dying->visited;
+        if (NJ_LIKELY(dying->frame_obj == NULL && dying->f_locals == NULL)) {
+            Value *p = dying->localsplus, *end = dying->stackpointer;
+            for (; p < end; p++) {
+                nj_value_xclose(*p);
+            }
+            PyObject *code = (PyObject *)nj_frame_peek_code(dying);
+            nj_value_close(dying->f_funcobj);
+            Py_DECREF(code);
+            nj_stack_pop(tstate, dying);
+        }
+        else {
+            nj_frame_clear_and_pop(tstate, dying);
+        }
+        RELOAD();
+        if (NJ_UNLIKELY(init)) {
+            if ((result.bits | 1) != NONE_WORD.bits) {
+                PyErr_Format(PyExc_TypeError,
+                             "__init__() should return None, not '%.200s'",
+                             nj_value_type(result)->tp_name);
+                nj_value_close(result);
+                goto error;
+            }
+            DISPATCH(); /* the new instance is on top */
+        }
+    }
+    else {
+        nj_frame_clear_and_pop(tstate, dying);
+        RELOAD();
+    }
+    *sp++ = result;
+    DISPATCH();
+}
+
+unknown_opcode:
+    PyErr_Format(PyExc_SystemError, "%U:%d: unknown opcode %d",
+                 CODE()->co_filename, nj_frame_line(frame), (int)opcode);
+    goto error;
+
+error:
+    if (NJ_UNLIKELY(tstate->current_exception == NULL)) {
+        PyErr_SetString(PyExc_SystemError, "error return without exception set");
+    }
+    frame->stackpointer = sp;
+    if (!nj_frame_is_incomplete(frame)) {
+        nj_traceback_add(tstate, frame);
+    }
+    if (nj_monitor_wants(tstate, PY_MONITORING_EVENT_RAISE)) {
+        nj_monitor_raise(tstate, frame, frame->instr_ptr);
+    }
+    goto find_handler;
+
+unwind:
+    if (nj_monitor_wants(tstate, PY_MONITORING_EVENT_RERAISE)) {
+        frame->stackpointer = sp;
+        nj_monitor_reraise(tstate, frame, frame->instr_ptr);
+    }
+
+find_handler : {
+    int handler, depth, lasti;
+    int offset = (int)(frame->instr_ptr - nj_code_units(CODE()));
+    if (!nj_handler_find(CODE(), offset, &handler, &depth, &lasti)) {
+        PyObject *exc = PyErr_GetRaisedException();
+        Value *base = nj_frame_stack_base(frame);
+        while (sp > base) {
+            frame->stackpointer = --sp;
+            nj_value_xclose(*sp);
+        }
+        PyErr_SetRaisedException(exc);
+        if (nj_monitor_wants(tstate, PY_MONITORING_EVENT_PY_UNWIND)) {
+            nj_monitor_unwind(tstate, frame, frame->instr_ptr);
+        }
+        goto frame_failed;
+    }
+    PyObject *exc = PyErr_GetRaisedException();
+    Value *level = nj_frame_stack_base(frame) + depth;
+    while (sp > level) {
+        frame->stackpointer = --sp;
+        nj_value_xclose(*sp);
+    }
+    if (lasti) {
+        *sp++ = nj_value_from_int(offset);
+    }
+    *sp++ = nj_value_steal(exc);
+    ip = nj_code_units(CODE()) + handler;
+    if (nj_monitor_wants(tstate, PY_MONITORING_EVENT_EXCEPTION_HANDLED)) {
+        frame->stackpointer = sp;
+        if (nj_monitor_handled(tstate, frame, ip) < 0) {
+            goto error;
+        }
+    }
+    DISPATCH();
+}
+
+frame_failed : {
+    NjFrame *dying = frame;
+    frame->stackpointer = sp;
+    tstate->py_recursion_remaining++;
+    frame = tstate->current_frame = dying->previous;
+    PyObject *exc = PyErr_GetRaisedException();
+    nj_frame_clear_and_pop(tstate, dying);
+    PyErr_SetRaisedException(exc);
+    if (dying == entry) {
+        return NULL;
+    }
+    sp = frame->stackpointer;
+    goto error;
+}
+}
+
+PyObject *
+nj_eval_frame(PyThreadState *tstate, NjFrame *frame, int exc)
+{
+    if (NJ_UNLIKELY(tstate->interp->vm.eval_frame != NULL)) {
+        return tstate->interp->vm.eval_frame(tstate, frame, exc);
+    }
+    return _PyEval_EvalFrameDefault(tstate, frame, exc);
+}

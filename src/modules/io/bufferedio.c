@@ -326,6 +326,10 @@ fill_window(Buffered *self)
     return n;
 }
 
+/* Named to the macros below: NJ_ID(seekable) NJ_ID(readable) NJ_ID(writable) NJ_ID(fileno)
+ * NJ_ID(isatty) NJ_ID(name) NJ_ID(mode) NJ_ID(peek) NJ_ID(read) NJ_ID(read1) NJ_ID(readinto)
+ * NJ_ID(readinto1) NJ_ID(write) - for tools/genids.sh, which reads no macros. */
+
 /* ---- common methods -------------------------------------------------------------------- */
 
 static PyObject *

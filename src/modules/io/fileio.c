@@ -538,9 +538,6 @@ fileio_readall(PyObject *op, PyObject *Py_UNUSED(ignored))
     if (self->fd < 0) {
         return raise_closed();
     }
-    if (!self->readable) {
-        return raise_mode(op, "reading");
-    }
     Py_ssize_t room = SMALL_CHUNK;
     if (self->size > 0) {
         off_t pos = 0;

@@ -222,13 +222,7 @@ nj_io_finalize(PyObject *self)
     PyObject *exc = PyErr_GetRaisedException();
     int closed = is_closed(self);
     if (closed < 0) {
-        PyErr_Clear();
-        closed = 1; /* half-made objects have no say */
-        NJ_OWN v = NULL;
-        if (PyObject_GetOptionalAttr(self, NJ_ID(closed), &v) < 0) {
-            PyErr_Clear();
-            closed = 0;
-        }
+        PyErr_Clear(); /* half-made objects have no say */
     }
     if (closed == 0) {
         /* tells close() that it runs from a finalizer: errors go to the unraisable hook */

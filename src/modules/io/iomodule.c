@@ -82,7 +82,7 @@ add_layers(NjIoState *st, PyObject *raw, const OpenMode *how, int buffering,
     }
     Py_XSETREF(*top, Py_NewRef(wrapper));
     NJ_OWN modeobj = PyUnicode_FromString(how->text);
-    if (!modeobj || PyObject_SetAttr(wrapper, NJ_ID(how->text), modeobj) < 0) {
+    if (!modeobj || PyObject_SetAttr(wrapper, NJ_ID(mode), modeobj) < 0) {
         return NULL;
     }
     return NJ_TAKE(wrapper);

@@ -501,12 +501,12 @@ stringio_setstate(PyObject *op, PyObject *state)
         return NULL;
     }
     PyObject *value = PyTuple_GET_ITEM(state, 0), *newline = PyTuple_GET_ITEM(state, 1);
+    if (set_up(self, NULL, newline) < 0) {
+        return NULL;
+    }
     if (!PyUnicode_Check(value) && value != Py_None) {
         PyErr_Format(PyExc_TypeError, "initial_value must be str or None, not %.200s",
                      Py_TYPE(value)->tp_name);
-        return NULL;
-    }
-    if (set_up(self, NULL, newline) < 0) {
         return NULL;
     }
     /* the value is taken as it is: it was translated when first written */

@@ -15,7 +15,11 @@ nj_seq_new(Py_ssize_t len, NjArena *arena)
         PyErr_NoMemory();
         return NULL;
     }
-    return nj_arena_zalloc(arena, sizeof(NjSeq) + (size_t)len * sizeof(void *));
+    NjSeq *s = nj_arena_zalloc(arena, sizeof(NjSeq) + (size_t)len * sizeof(void *));
+    if (s != NULL) {
+        s->len = len;
+    }
+    return s;
 }
 
 #define PASTE_END_(...) __VA_ARGS__##_END

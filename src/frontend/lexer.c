@@ -863,9 +863,9 @@ next_in_text(NjLexer *lx, NjToken *t)
     const char *p = lx->cur;
     const char *start = p;
     lx->tok_start = p;
-    if (*p == '{' && (p[1] != '{' || (in_spec && m->fields >= NJ_MAX_FIELD_NESTING - 1))) {
-        if (m->fields >= NJ_MAX_FIELD_NESTING - 1) {
-            lx->cur = p + 1;
+    if (*p == '{'
+        && (p[1] != '{' || (in_spec && m->fields >= NJ_MAX_FIELD_NESTING))) {
+        if (m->fields >= NJ_MAX_FIELD_NESTING) {
             raise_here(lx, "%c-string: expressions nested too deeply",
                        m->template ? 't' : 'f');
             make_error(lx, t);
@@ -891,7 +891,7 @@ next_in_text(NjLexer *lx, NjToken *t)
         lx->modes_len--;
         return;
     }
-    if (*p == '{' && p[1] == '{' && in_spec && m->fields < NJ_MAX_FIELD_NESTING - 1) {
+    if (*p == '{' && p[1] == '{' && in_spec && m->fields < NJ_MAX_FIELD_NESTING) {
         /* a field opening with a set or dict: the reference has an empty MIDDLE here */
         make(lx, t, m->template ? T_TSTRING_MIDDLE : T_FSTRING_MIDDLE, p, p);
         m->in_text = false;
@@ -1003,6 +1003,7 @@ next_in_text(NjLexer *lx, NjToken *t)
         }
     }
     make(lx, t, m->template ? T_TSTRING_MIDDLE : T_FSTRING_MIDDLE, start, text_end);
+    t->end_col = (int)(lx->cur - lx->line_start); /* a doubled brace counts twice */
     t->lineno = first_lineno;
     t->col = (int)(start - first_line);
     t->raw = m->raw;

@@ -17,6 +17,14 @@
 #include "nj.h"
 #include "runtime/state.h"
 
+/* Exported by the reference without a public declaration (call.c). */
+PyAPI_FUNC(PyObject *)
+    _Py_CheckFunctionResult(PyThreadState *tstate, PyObject *callable, PyObject *result,
+                            const char *where);
+PyAPI_FUNC(PyObject *)
+    _PyObject_MakeTpCall(PyThreadState *tstate, PyObject *callable,
+                         PyObject *const *args, Py_ssize_t nargs, PyObject *keywords);
+
 /* ---- life cycle ------------------------------------------------------------------- */
 
 /* Readies every type of builtin_types.def, once per process, in the main interpreter,
@@ -63,7 +71,6 @@ nj_type_preheader(const PyTypeObject *tp)
     return n;
 }
 
-#define NJ_MANAGED_DICT_SLOT(op) (&((PyObject **)(op))[-3])
 #define NJ_MANAGED_WEAKREF_OFFSET (-4 * (Py_ssize_t)sizeof(PyObject *))
 
 /* The slot of a dict that the object itself stores (tp_dictoffset > 0 or, for variable

@@ -8,7 +8,7 @@
  *   NJ_KEYS_STR      every key is an exact str; entries {key, value}, hash in the key
  *   NJ_KEYS_SHARED   as STR, but owned by a heap type (ht_cached_keys) and shared by its
  *                    instances; entry values stay NULL, values live in an NjInstValues
- *                    indexed by entry number. Keys are only ever added.
+ *                    indexed by entry number. Keys are only ever added, 30 at most.
  *
  * A dict with ma_values == NULL is combined; otherwise it is split: keys are SHARED and
  * ma_values are the *inline* values of the instance whose __dict__ it is (never allocated
@@ -60,7 +60,7 @@ typedef struct _dictkeysobject NjDictKeys;
 /* Values of an instance. values[capacity], then capacity bytes: order[k] is the entry
  * number of the k-th inserted attribute. */
 struct _dictvalues {
-    uint8_t capacity; /* = dk_usable + dk_nentries of the type's shared keys */
+    uint8_t capacity; /* fixed at allocation; entry numbers >= capacity have no room here */
     uint8_t size;     /* attributes present = used bytes of the order array */
     uint8_t embedded; /* always 1 */
     uint8_t valid;    /* 0: the instance's attributes are in its managed dict (or none) */
@@ -173,7 +173,26 @@ nj_values_order(NjInstValues *v)
     return (uint8_t *)&v->values[v->capacity];
 }
 
-/* Bytes to allocate behind tp_basicsize (0 without inline values). */
+/* Room of the next instance: what earlier ones (and __static_attributes__) taught the
+ * shared keys, plus one. So instances of one type differ in capacity: whoever uses a cached
+ * entry number checks it against values->capacity. */
+NJ_INLINE size_t
+nj_inst_capacity(NjDictKeys *k)
+{
+    return (size_t)(k->dk_nentries + (k->dk_usable > 0));
+}
+
+/* Attribute with entry number index for LOAD_ATTR caches: borrowed; NULL when the inline
+ * values are not valid, have no room for it, or it is absent (deopt). */
+NJ_INLINE PyObject *
+nj_inst_value_at(PyObject *obj, size_t index)
+{
+    NjInstValues *v = nj_inst_values(obj);
+    return NJ_LIKELY(v->valid && index < v->capacity) ? v->values[index] : NULL;
+}
+
+/* Bytes to allocate behind tp_basicsize (0 without inline values). Nothing may run between
+ * this call and nj_inst_init. */
 NJ_INLINE size_t
 nj_inst_extra_size(PyTypeObject *tp)
 {
@@ -181,7 +200,7 @@ nj_inst_extra_size(PyTypeObject *tp)
         return 0;
     }
     NjDictKeys *k = nj_type_shared_keys(tp);
-    return nj_values_size((size_t)(k->dk_usable + k->dk_nentries));
+    return nj_values_size(nj_inst_capacity(k));
 }
 
 /* After allocation, before anybody sees obj: clears the managed dict and weakref words and
@@ -198,7 +217,7 @@ nj_inst_init(PyObject *obj, PyTypeObject *tp)
     if (tp->tp_flags & Py_TPFLAGS_INLINE_VALUES) {
         NjDictKeys *k = nj_type_shared_keys(tp);
         NjInstValues *v = (NjInstValues *)((char *)obj + tp->tp_basicsize);
-        size_t capacity = (size_t)(k->dk_usable + k->dk_nentries);
+        size_t capacity = nj_inst_capacity(k);
         v->capacity = (uint8_t)capacity;
         v->size = 0;
         v->embedded = 1;
@@ -220,13 +239,15 @@ PyObject *nj_inst_dict(PyObject *obj);
 /* Moves the attributes out of the inline values into a dict of its own (before a
  * __class__ assignment). 0 or -1. No-op for other objects. */
 int nj_inst_detach(PyObject *obj);
+/* obj.__dict__ = dict (or del, when NULL), managed dicts only. 0 or -1. */
+int nj_inst_set_dict(PyObject *obj, PyObject *dict_or_NULL);
 /* First store into values->values[index] (it was NULL): appends to the order and keeps a
  * materialised dict's ma_used right. For STORE_ATTR caches: values valid, index < capacity.
  * Steals value. Cannot fail. */
 void nj_inst_add_at_steal(PyObject *obj, Py_ssize_t index, NJ_STEALS PyObject *value);
 
-/* ht_cached_keys for a new heap type, sized by its __static_attributes__ and base. Call
- * after tp_dict and tp_base are set. NULL with MemoryError. */
+/* ht_cached_keys for a new heap type, seeded with its __static_attributes__ and its base's
+ * keys. Call after tp_dict and tp_base are set. NULL with MemoryError. */
 NjDictKeys *nj_shared_keys_new(PyTypeObject *tp);
 /* Drops one reference to a keys block (type dealloc). */
 void nj_keys_decref(NjDictKeys *k);

@@ -9,12 +9,15 @@
  */
 #include "nj.h"
 #include "capi/abstract.h"
+#include "objects/number.h"
 #include "objects/type_int.h"
 #include "runtime/state.h"
 
 #include <limits.h>
 
 PyAPI_DATA(PyTypeObject) _PyUnion_Type;
+/* tp_iternext of a class whose __next__ is None (exported by the reference; object.c). */
+PyAPI_FUNC(PyObject *) _PyObject_NextNotImplemented(PyObject *self);
 
 static PyObject *
 null_argument(void)
@@ -238,6 +241,12 @@ PyObject_Format(PyObject *o, PyObject *spec)
             return NULL;
         }
         spec = empty;
+    }
+    if (PyLong_CheckExact(o)) {
+        return nj_format_int(o, spec);
+    }
+    if (PyFloat_CheckExact(o)) {
+        return nj_format_float(o, spec);
     }
     NJ_OWN meth = nj_type_special(o, NJ_ID(__format__));
     if (meth == NULL) {

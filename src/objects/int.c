@@ -66,6 +66,9 @@ nj_number_clear_free(struct _is *interp)
     free_chain(&st->free_ints);
     free_chain(&st->free_floats);
     free_chain(&st->free_range_iters);
+    while (st->n_free_slices > 0) {
+        PyObject_GC_Del(st->free_slices[--st->n_free_slices]);
+    }
     st->n_free_ints = st->n_free_floats = st->n_free_range_iters = 0;
 }
 

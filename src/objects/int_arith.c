@@ -13,6 +13,7 @@
  */
 #include "nj.h"
 #include "objects/int.h"
+#include "objects/number.h"
 
 #include <float.h>
 #include <gmp.h>
@@ -768,8 +769,8 @@ bit_length(const PyLongObject *v)
 
 /* m * 2**e correctly rounded (half to even; m's lowest bit may be sticky as long as m
  * has at least 55 bits or reaches below the subnormals). HUGE_VAL on overflow. */
-static double
-scale_u64(uint64_t m, int64_t e)
+double
+nj_number_scale(uint64_t m, int64_t e)
 {
     if (m == 0) {
         return 0.0;
@@ -839,7 +840,7 @@ nj_int_frexp(const PyLongObject *v, int64_t *e)
         return 0.0;
     }
     int bits = 64 - __builtin_clzll(m);
-    double x = scale_u64(m, -bits);
+    double x = nj_number_scale(m, -bits);
     *e = exp + bits;
     return nj_int_is_negative(v) ? -x : x;
 }
@@ -864,7 +865,7 @@ PyLong_AsDouble(PyObject *op)
     }
     int64_t e;
     uint64_t m = top_bits(v, &e);
-    double x = e > DBL_MAX_EXP ? HUGE_VAL : scale_u64(m, e);
+    double x = e > DBL_MAX_EXP ? HUGE_VAL : nj_number_scale(m, e);
     if (isinf(x)) {
         PyErr_SetString(PyExc_OverflowError, "int too large to convert to float");
         return -1.0;
@@ -922,7 +923,7 @@ nj_int_truediv(PyLongObject *a, PyLongObject *b)
     }
     uint64_t m = PyLong_AsUnsignedLongLongMask(q);
     m |= nj_int_sign((PyLongObject *)r) != 0;
-    double z = scale_u64(m, e);
+    double z = nj_number_scale(m, e);
     if (isinf(z)) {
         PyErr_SetString(PyExc_OverflowError,
                         "integer division result too large for a float");

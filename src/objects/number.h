@@ -12,6 +12,13 @@ PyObject *nj_format_int(PyObject *v, PyObject *spec);
 PyObject *nj_format_float(PyObject *v, PyObject *spec);
 PyObject *nj_format_complex(PyObject *v, PyObject *spec);
 
+/* Reads a double as PyOS_string_to_double does, "inf" and "nan" included, without any
+ * error: *end == s if there is none. (format_number.c) */
+double nj_number_read_double(const char *s, const char **end);
+/* m * 2**e, rounded half to even; m's lowest bit may be a sticky one if m has 55 bits or
+ * more. HUGE_VAL on overflow. (int_arith.c) */
+double nj_number_scale(uint64_t m, int64_t e);
+
 /* A fresh float; the free list first. */
 NJ_INLINE PyObject *
 nj_float_new(double x)

@@ -2529,6 +2529,119 @@ PyDict_DelItemString(PyObject *op, const char *key)
     return k ? PyDict_DelItem(op, k) : -1;
 }
 
+/* ---------------------------------------------------------------- OrderedDict's needs */
+
+/* Position of the first item at or after `from', or -1. */
+Py_ssize_t
+nj_dict_first(PyDictObject *mp, Py_ssize_t from)
+{
+    PyObject *k, *v;
+    Py_hash_t h;
+    return next_item(mp, &from, &k, &v, &h) ? from - 1 : -1;
+}
+
+/* Makes `gap' free entries in front of a combined dict. */
+static int
+open_front(PyDictObject *mp, Py_ssize_t gap)
+{
+    NjDictKeys *old = mp->ma_keys;
+    NjDictKeys *k = nj_keys_new(log2_for(mp->ma_used + gap + 1), old->dk_kind, -1);
+    if (!k) {
+        return -1;
+    }
+    Py_ssize_t n = 0, count = old->dk_nentries;
+    if (old->dk_kind == NJ_KEYS_GENERAL) {
+        NjDictEntry *from = nj_keys_entries(old), *to = nj_keys_entries(k);
+        memset(to, 0, (size_t)gap * sizeof(*to));
+        for (Py_ssize_t i = 0; i < count; i++) {
+            if (from[i].value) {
+                enter_cell(k, from[i].hash, gap + n);
+                to[gap + n++] = from[i];
+            }
+        }
+    }
+    else {
+        NjStrEntry *from = nj_keys_str_entries(old), *to = nj_keys_str_entries(k);
+        memset(to, 0, (size_t)gap * sizeof(*to));
+        for (Py_ssize_t i = 0; i < count; i++) {
+            if (from[i].value) {
+                enter_cell(k, str_hash(from[i].key), gap + n);
+                to[gap + n++] = from[i];
+            }
+        }
+    }
+    k->dk_nentries = gap + n;
+    k->dk_usable -= gap + n;
+    mp->ma_keys = k;
+    free_block(old);
+    return 0;
+}
+
+/* Moves an item to the end or the front. *first is the caller's lower bound of used
+ * positions, kept right. 1 moved (or already there), 0 absent, -1. */
+int
+nj_dict_move(PyDictObject *mp, PyObject *key, Py_hash_t hash, bool last, Py_ssize_t *first)
+{
+    Py_ssize_t ix = find_entry(mp, key, hash);
+    if (ix < 0 || !*value_addr(mp, ix)) {
+        return ix == IX_ERROR ? -1 : 0;
+    }
+    Py_ssize_t end = mp->ma_keys->dk_nentries;
+    if (last && ix == end - 1) {
+        return 1;
+    }
+    Py_ssize_t head = nj_dict_first(mp, *first);
+    if (!last && ix == head) {
+        return 1;
+    }
+    PyObject *own_key = key_at(mp->ma_keys, ix);
+    if (last) {
+        if (mp->ma_keys->dk_usable <= 0) {
+            if (grow(mp, mp->ma_keys->dk_kind) < 0) {
+                return -1;
+            }
+            *first = 0;
+            ix = 0;
+            while (key_at(mp->ma_keys, ix) != own_key) {
+                ix++;
+            }
+        }
+    }
+    else if (head == 0) {
+        if (open_front(mp, mp->ma_used / 4 + 4) < 0) {
+            return -1;
+        }
+        head = nj_dict_first(mp, 0);
+        ix = head;
+        while (key_at(mp->ma_keys, ix) != own_key) {
+            ix++;
+        }
+    }
+    NjDictKeys *k = mp->ma_keys;
+    Py_ssize_t to = last ? k->dk_nentries : head - 1;
+    delete_cell(k, hash, ix);
+    enter_cell(k, hash, to);
+    if (k->dk_kind == NJ_KEYS_GENERAL) {
+        NjDictEntry *e = nj_keys_entries(k);
+        e[to] = e[ix];
+        e[ix].key = e[ix].value = NULL;
+    }
+    else {
+        NjStrEntry *e = nj_keys_str_entries(k);
+        e[to] = e[ix];
+        e[ix].key = e[ix].value = NULL;
+    }
+    k->dk_version = 0;
+    if (last) {
+        k->dk_nentries++;
+        k->dk_usable--;
+    }
+    else {
+        *first = to;
+    }
+    return 1;
+}
+
 /* ---------------------------------------------------------------- watcher API */
 
 static int

@@ -26,6 +26,10 @@ bool nj_dict_next(PyDictObject *mp, Py_ssize_t *pos, PyObject **key, PyObject **
 bool nj_dict_prev(PyDictObject *mp, Py_ssize_t *pos, PyObject **key, PyObject **value);
 Py_ssize_t nj_dict_end(PyDictObject *mp);
 
+Py_ssize_t nj_dict_first(PyDictObject *mp, Py_ssize_t from);
+int nj_dict_move(PyDictObject *mp, PyObject *key, Py_hash_t hash, bool last,
+                 Py_ssize_t *first);
+
 NjDictKeys *nj_keys_new(uint8_t log2, int kind, Py_ssize_t room);
 /* Takes over one reference to keys. */
 PyDictObject *nj_dict_wrap(NJ_STEALS NjDictKeys *keys, NjInstValues *values,

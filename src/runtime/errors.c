@@ -725,7 +725,7 @@ nj_err_print_unraisable(PyObject *exc, PyObject *msg, PyObject *obj)
         PyErr_Clear();
     }
     if (hook && hook != Py_None && !nj_tstate()->interp->rt.shutting_down) {
-        PyObject *hookargs_type = nj_sys_peek(NJ_ID(_UnraisableHookArgs));
+        PyObject *hookargs_type = nj_sys_private(NJ_ID(_UnraisableHookArgs));
         PyObject *args = NULL;
         if (hookargs_type) {
             NJ_OWN tuple =
@@ -811,7 +811,7 @@ PyObject *nj_err_default_unraisablehook(PyObject *args);
 PyObject *
 nj_err_default_unraisablehook(PyObject *args)
 {
-    PyObject *type = nj_sys_peek(NJ_ID(_UnraisableHookArgs));
+    PyObject *type = nj_sys_private(NJ_ID(_UnraisableHookArgs));
     if (!type || !Py_IS_TYPE(args, (PyTypeObject *)type)) {
         PyErr_SetString(PyExc_TypeError,
                         "sys.unraisablehook argument type must be UnraisableHookArgs");

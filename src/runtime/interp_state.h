@@ -104,7 +104,15 @@ typedef struct NjInterpRuntime {
     PyObject *builtinsmod;    /* the builtins module, owned */
     PyObject *import_cache;   /* extensions loaded in this interpreter: (path, name)->def */
     PyObject *import_find;    /* importlib._bootstrap._find_and_load, owned */
-    PyObject *import_lock_tstate;
+    struct {
+        pthread_mutex_t mutex;
+        pthread_cond_t cond;
+        unsigned long owner; /* thread id, 0 = free */
+        int level;
+    } import_lock;
+    const char *package_context; /* full name while a single-phase init runs */
+    int frozen_override; /* _imp._override_frozen_modules_for_tests */
+    PyObject *frozen_cache; /* name -> code of frozen modules */
     PyObject *fromlist_handler;
     PyThreadState *finalizing; /* the thread that finalizes this interpreter */
     bool initialized;
@@ -119,7 +127,7 @@ typedef struct NjInterpRuntime {
     int multi_interp_override;
     NjWarnState warn;
     NjAtExit atexit;
-    PyObject *sys_trace_profile[2];
+    PyObject *sys_private; /* dict: types sys.* functions need, hidden from users */
     PyObject *excepthook_default;
     void *thread_handles;
     Py_ssize_t n_threads;     /* _thread._count() */

@@ -72,6 +72,7 @@ extern NjRuntime nj_runtime;
 void nj_runtime_init(void);
 
 /* mem.c */
+PyAPI_FUNC(char *) _PyMem_Strdup(const char *s);
 void nj_mem_interp_fini(NjInterp *interp);
 int nj_mem_configure(const char *name); /* "malloc", "pymalloc", "debug"...; -1 unknown */
 int nj_mem_configure_preset(PyMemAllocatorName name);
@@ -126,11 +127,17 @@ nj_err_type(void)
     return e ? (PyObject *)Py_TYPE(e) : NULL;
 }
 
+PyAPI_FUNC(PyObject *) _PyErr_FormatFromCause(PyObject *type, const char *format, ...);
+PyObject *nj_err_default_unraisablehook(PyObject *args);
+void nj_set_legacy_utf8(int mode);
+void nj_config_apply_legacy(PyConfig *c);
+
 /* sysmod.c */
 NJ_MUST PyObject *nj_sys_create(PyThreadState *tstate);
 NJ_MUST int nj_sys_set_config(PyThreadState *tstate); /* argv, path, flags, ... */
 NJ_MUST int nj_sys_init_stdio(PyThreadState *tstate);
 NJ_MUST int nj_sys_set_stderr_early(void);
+PyObject *nj_sys_private(PyObject *name); /* borrowed or NULL */
 /* borrowed or NULL without exception */
 PyObject *nj_sys_peek(PyObject *name);
 NJ_MUST int nj_sys_get(PyObject *name, PyObject **out); /* 1 new ref / 0 / -1 */

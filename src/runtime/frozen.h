@@ -1,0 +1,23 @@
+/* frozen.h - modules whose code comes with the executable.
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef NJ_RUNTIME_FROZEN_H
+#define NJ_RUNTIME_FROZEN_H
+
+#include "nj.h"
+
+typedef struct NjFrozen {
+    const char *name;
+    const char *origname; /* the module's name in the library; NULL: none */
+    bool is_package;
+    const unsigned char *data; /* marshalled code, or NULL: compiled from the library */
+    Py_ssize_t size;
+} NjFrozen;
+
+/* 1 and *out, 0, or -1. */
+NJ_MUST int nj_frozen_find(PyObject *name, NjFrozen *out);
+/* The code object: new reference. */
+NJ_MUST PyObject *nj_frozen_code(PyObject *name, const NjFrozen *f);
+NJ_MUST PyObject *nj_frozen_names(void);
+
+#endif

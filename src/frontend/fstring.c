@@ -428,6 +428,7 @@ parse_string_token(NjParser *p, int tok, bool *is_bytes)
 /* ---- f-strings ---- */
 
 static NjExpr *parse_fstring_text(NjParser *p, int tok);
+static int parse_field(NjParser *p, bool template, bool in_spec);
 
 /* Source text between two offsets, comments left out: what `=' and t-strings show. */
 static PyObject *
@@ -485,18 +486,9 @@ field_text(NjParser *p, int from, int to)
 /* A replacement field, `{' to `}'. Pushes the text of `=' (a Constant), if any, and the
  * field. 0, or -1 for NULL in the sense of all parse functions. */
 static int
-parse_field(NjParser *p, bool template, bool in_spec)
+parse_field_inner(NjParser *p, bool template, bool in_spec)
 {
     int start = p->pos++; /* the brace */
-    NjTok middle = T_FSTRING_MIDDLE;
-    if (p->diag) {
-        NjMark m = mark(p);
-        nj_diag_field(p, template);
-        if (p->err) {
-            return -1;
-        }
-        back_to(p, m);
-    }
     NjExpr *value = nj_parse_annotated_rhs(p);
     if (!value) {
         return -1;
@@ -563,9 +555,6 @@ parse_field(NjParser *p, bool template, bool in_spec)
             }
         }
         if (at(p) != T_RBRACE) {
-            if (p->diag && !p->err) {
-                nj_diag_field(p, template);
-            }
             return -1;
         }
         /* neighbouring texts are merged, as in the string itself */
@@ -600,8 +589,6 @@ parse_field(NjParser *p, bool template, bool in_spec)
             return -1;
         }
     }
-    (void)in_spec;
-    (void)middle;
     if (!accept(p, T_RBRACE)) {
         return -1;
     }
@@ -638,6 +625,43 @@ parse_field(NjParser *p, bool template, bool in_spec)
         field = nj_ast_FormattedValue(value, conversion, spec, pos, p->arena);
     }
     return field ? nj_parser_push(p, field) : -1;
+}
+
+static int
+parse_field(NjParser *p, bool template, bool in_spec)
+{
+    if (NJ_LIKELY(!p->diag)) {
+        return parse_field_inner(p, template, in_spec);
+    }
+    NjMark m = mark(p);
+    int r = parse_field_inner(p, template, in_spec);
+    if (r < 0 && !p->err) {
+        back_to(p, m);
+        p->pos++;
+        nj_diag_field(p, template);
+    }
+    return r;
+}
+
+int
+nj_parse_skip_spec(NjParser *p, bool template)
+{
+    for (;;) {
+        NjTok k = at(p);
+        if (k == T_FSTRING_MIDDLE || k == T_TSTRING_MIDDLE) {
+            p->pos++;
+        }
+        else if (k == T_LBRACE) {
+            int base = p->tmp_len;
+            if (parse_field(p, template, true) < 0) {
+                return -1;
+            }
+            p->tmp_len = base;
+        }
+        else {
+            return p->err ? -1 : 0;
+        }
+    }
 }
 
 static NjExpr *

@@ -2,8 +2,7 @@
  *
  * First part: raising at a place, with the line's text and columns in characters.
  * Second part: what to say when the first pass found nothing (nj_parser_finish_error).
- * Third part: the second pass's mistake finders, nj_diag_*; each mirrors one family of
- * known mistakes, tried where the parse functions would begin that construct.
+ * The second pass's mistake finders are in parse_diag.c.
  *
  * Invariants: an error without a position of its own is placed at the last token fetched;
  * a token without text (INDENT, end of input) means "where the lexer is".
@@ -189,11 +188,10 @@ nj_syntax_error_from(NjParser *p, NjPos pos, const char *format, ...)
     if (p->err && PyErr_Occurred()) {
         return NULL;
     }
-    NjToken *b = &p->toks[p->pos - 1];
     va_list va;
     va_start(va, format);
-    raise_v(p, PyExc_SyntaxError, pos.lineno, pos.col_offset + 1, b->end_lineno,
-            b->end_col + 1, format, va);
+    raise_v(p, PyExc_SyntaxError, pos.lineno, pos.col_offset + 1, p->lx.lineno,
+            (int)(p->lx.cur - p->lx.line_start), format, va);
     va_end(va);
     return NULL;
 }
@@ -348,7 +346,7 @@ struct NjMemo {
 static int
 memo_key(NjParser *p, int rule, int start)
 {
-    return (start * R_COUNT + rule) * 2 + p->quiet + 1;
+    return start * R_COUNT + rule + 1;
 }
 
 static struct MemoEntry *
@@ -430,5 +428,3 @@ nj_memo_clear(NjParser *p)
         p->memo = NULL;
     }
 }
-
-#include "frontend/parse_diag.inc"

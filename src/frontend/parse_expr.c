@@ -233,8 +233,8 @@ nj_parse_name_node(NjParser *p)
 
 /* ---- expression ---- */
 
-NjExpr *
-nj_parse_named_expression(NjParser *p)
+static NjExpr *
+parse_named(NjParser *p, bool argument)
 {
     int start = p->pos;
     if (at(p) == T_NAME) {
@@ -257,12 +257,36 @@ nj_parse_named_expression(NjParser *p)
                        : NULL;
         }
     }
-    DIAG(p, nj_diag_named_expression(p));
+    if (!argument) {
+        DIAG(p, nj_diag_named_expression(p));
+    }
     NjExpr *e = nj_parse_expression(p);
     if (e && at(p) == T_COLONEQUAL) {
         return NULL;
     }
     return e;
+}
+
+NjExpr *
+nj_parse_named_expression(NjParser *p)
+{
+    return parse_named(p, false);
+}
+
+NjExpr *
+nj_parse_argument(NjParser *p)
+{
+    return parse_named(p, true);
+}
+
+NjExpr *
+nj_parse_starred(NjParser *p)
+{
+    int start = p->pos;
+    DIAG(p, nj_diag_starred(p));
+    p->pos++;
+    NjExpr *e = nj_parse_expression(p);
+    return e ? nj_ast_Starred(e, NJ_Load, pos_from(p, start), p->arena) : NULL;
 }
 
 static NjExpr *
@@ -374,6 +398,11 @@ parse_comparison(NjParser *p)
         case T_NOTEQUAL: {
             NjToken *t = peek(p);
             bool diamond = p->lx.buf[t->start] == '<';
+            if (diamond && p->diag && !(p->flags & CO_FUTURE_BARRY_AS_BDFL)) {
+                return nj_syntax_error_at(p, tok_pos(t),
+                                          "invalid syntax.  Maybe you meant '!=' instead "
+                                          "of '<>'?");
+            }
             if (p->flags & CO_FUTURE_BARRY_AS_BDFL) {
                 if (!diamond) {
                     p->pos++;
@@ -436,15 +465,15 @@ done:;
     return nj_ast_Compare(left, ops, rights, pos_from(p, start), p->arena);
 }
 
-static NjExpr *
-parse_inversion(NjParser *p)
+NjExpr *
+nj_parse_inversion(NjParser *p)
 {
     if (at(p) != T_NOT) {
         return parse_comparison(p);
     }
     ENTER(p);
     int start = p->pos++;
-    NjExpr *e = parse_inversion(p);
+    NjExpr *e = nj_parse_inversion(p);
     LEAVE(p);
     return e ? nj_ast_UnaryOp(NJ_Not, e, pos_from(p, start), p->arena) : NULL;
 }
@@ -453,11 +482,11 @@ static NjExpr *
 parse_conjunction(NjParser *p)
 {
     int start = p->pos;
-    NjExpr *e = parse_inversion(p);
+    NjExpr *e = nj_parse_inversion(p);
     if (!e || at(p) != T_AND) {
         return e;
     }
-    return finish_boolop(p, e, start, T_AND, parse_inversion);
+    return finish_boolop(p, e, start, T_AND, nj_parse_inversion);
 }
 
 static NjExpr *
@@ -596,9 +625,7 @@ parse_slice(NjParser *p)
     int start = p->pos;
     NjExpr *lower = NULL;
     if (at(p) == T_STAR) {
-        p->pos++;
-        NjExpr *e = nj_parse_expression(p);
-        return e ? nj_ast_Starred(e, NJ_Load, pos_from(p, start), p->arena) : NULL;
+        return nj_parse_starred(p);
     }
     if (at(p) != T_COLON) {
         lower = nj_parse_named_expression(p);
@@ -670,7 +697,21 @@ nj_parse_call(NjParser *p, NjExpr *func, int start)
     if (accept(p, T_RPAR)) {
         return nj_ast_Call(func, NULL, NULL, pos_from(p, start), p->arena);
     }
-    DIAG(p, nj_diag_arguments(p));
+    if (NJ_UNLIKELY(p->diag)) {
+        if (func) {
+            /* perhaps a generator expression gone wrong */
+            int here = p->pos;
+            p->pos = lpar;
+            nj_diag_comprehension(p);
+            p->pos = here;
+        }
+        if (!p->err) {
+            nj_diag_arguments(p);
+        }
+        if (p->err) {
+            return NULL;
+        }
+    }
     int base = p->tmp_len;
     /* Positional arguments are pushed as they come, keywords as tagged pointers. */
     bool keywords = false, unpacked = false;
@@ -685,9 +726,8 @@ nj_parse_call(NjParser *p, NjExpr *func, int start)
             if (unpacked) {
                 return NULL;
             }
-            p->pos++;
-            NjExpr *e = nj_parse_expression(p);
-            if (!e || !(e = nj_ast_Starred(e, NJ_Load, pos_from(p, item), p->arena))) {
+            NjExpr *e = nj_parse_starred(p);
+            if (!e) {
                 return NULL;
             }
             PUSH(p, e);
@@ -725,13 +765,13 @@ nj_parse_call(NjParser *p, NjExpr *func, int start)
             if (keywords) {
                 return NULL;
             }
-            NjExpr *e = nj_parse_named_expression(p);
+            NjExpr *e = nj_parse_argument(p);
             if (!e) {
                 return NULL;
             }
             k = at(p);
             if (k == T_FOR || k == T_ASYNC) {
-                if (!first) {
+                if (!first || !func) {
                     return NULL;
                 }
                 e = parse_genexp_rest(p, e, lpar, true);
@@ -824,7 +864,7 @@ nj_parse_for_if_clauses(NjParser *p)
         if (k != T_FOR && !(k == T_ASYNC && at_plus(p, 1) == T_FOR)) {
             break;
         }
-        DIAG(p, nj_diag_for_target(p));
+        DIAG(p, nj_diag_for_target(p, true));
         bool is_async = accept(p, T_ASYNC);
         p->pos++;
         NjExpr *target = nj_parse_star_targets(p);
@@ -863,7 +903,7 @@ nj_parse_for_if_clauses(NjParser *p)
 }
 
 static NjExpr *
-parse_paren(NjParser *p)
+parse_paren_inner(NjParser *p)
 {
     int start = p->pos++;
     NjTok k = at(p);
@@ -874,14 +914,6 @@ parse_paren(NjParser *p)
     if (k == T_YIELD) {
         NjExpr *e = nj_parse_yield(p);
         return e && accept(p, T_RPAR) ? e : NULL;
-    }
-    if (NJ_UNLIKELY(p->diag)) {
-        p->pos = start;
-        nj_diag_group(p);
-        if (p->err) {
-            return NULL;
-        }
-        p->pos = start + 1;
     }
     NjExpr *e = nj_parse_star_named_expression(p);
     if (!e) {
@@ -918,20 +950,48 @@ parse_paren(NjParser *p)
     return NULL;
 }
 
+/* In the second pass: the mistakes known for what a bracket opens, if the inside does not
+ * fit. */
 static NjExpr *
-parse_bracket(NjParser *p)
+parse_display(NjParser *p, NjExpr *(*inner)(NjParser *))
+{
+    if (NJ_LIKELY(!p->diag)) {
+        return inner(p);
+    }
+    NjMark m = mark(p);
+    NjExpr *e = inner(p);
+    if (e || p->err) {
+        return e;
+    }
+    NjTok open = (NjTok)p->toks[m.pos].kind;
+    back_to(p, m);
+    if (open == T_LPAR) {
+        nj_diag_group(p);
+    }
+    else if (open == T_LBRACE) {
+        nj_diag_dict(p);
+        if (!p->err) {
+            nj_diag_dict_comprehension(p);
+        }
+    }
+    if (!p->err) {
+        nj_diag_comprehension(p);
+    }
+    return NULL;
+}
+
+static NjExpr *
+parse_paren(NjParser *p)
+{
+    return parse_display(p, parse_paren_inner);
+}
+
+static NjExpr *
+parse_bracket_inner(NjParser *p)
 {
     int start = p->pos++;
     if (accept(p, T_RSQB)) {
         return nj_ast_List(NULL, NJ_Load, pos_from(p, start), p->arena);
-    }
-    if (NJ_UNLIKELY(p->diag)) {
-        p->pos = start;
-        nj_diag_comprehension(p);
-        if (p->err) {
-            return NULL;
-        }
-        p->pos = start + 1;
     }
     NjExpr *e = nj_parse_star_named_expression(p);
     if (!e) {
@@ -1015,7 +1075,7 @@ parse_dict(NjParser *p, NjExpr *key, int start)
 }
 
 static NjExpr *
-parse_brace(NjParser *p)
+parse_brace_inner(NjParser *p)
 {
     int start = p->pos++;
     NjTok k = at(p);
@@ -1023,21 +1083,23 @@ parse_brace(NjParser *p)
         p->pos++;
         return nj_ast_Dict(NULL, NULL, pos_from(p, start), p->arena);
     }
+    if (k == T_DOUBLESTAR) {
+        return parse_dict(p, NULL, start);
+    }
     if (NJ_UNLIKELY(p->diag)) {
+        /* a dict first: its keys are not named expressions */
+        NjMark m = mark(p);
+        NjExpr *dict = parse_dict(p, NULL, start);
+        if (dict || p->err) {
+            return dict;
+        }
+        back_to(p, m);
         p->pos = start;
         nj_diag_dict(p);
         if (p->err) {
             return NULL;
         }
-        p->pos = start;
-        nj_diag_comprehension(p);
-        if (p->err) {
-            return NULL;
-        }
-        p->pos = start + 1;
-    }
-    if (k == T_DOUBLESTAR) {
-        return parse_dict(p, NULL, start);
+        back_to(p, m);
     }
     NjExpr *e = nj_parse_star_named_expression(p);
     if (!e) {
@@ -1089,8 +1151,8 @@ parse_atom_inner(NjParser *p)
     case T_FSTRING_START:
     case T_TSTRING_START: return nj_parse_strings(p);
     case T_LPAR: return parse_paren(p);
-    case T_LSQB: return parse_bracket(p);
-    case T_LBRACE: return parse_brace(p);
+    case T_LSQB: return parse_display(p, parse_bracket_inner);
+    case T_LBRACE: return parse_display(p, parse_brace_inner);
     case T_TRUE: value = Py_True; break;
     case T_FALSE: value = Py_False; break;
     case T_NONE: value = Py_None; break;

@@ -323,7 +323,7 @@ parse_alias(NjParser *p, bool dotted)
         p->pos++;
         NjToken *t = peek(p);
         if (p->diag) {
-            nj_diag_import_targets(p);
+            nj_diag_import_target(p, !dotted);
             if (p->err) {
                 return NULL;
             }
@@ -344,7 +344,8 @@ parse_import(NjParser *p)
     int start = p->pos++;
     int base = p->tmp_len;
     if (p->diag && at(p) == T_NEWLINE) {
-        return nj_syntax_error(p, "Expected one or more names after 'import'");
+        return nj_syntax_error_from(p, tok_pos(&p->toks[p->pos]),
+                                    "Expected one or more names after 'import'");
     }
     do {
         NjAlias *a = parse_alias(p, true);
@@ -362,9 +363,10 @@ parse_import(NjParser *p)
             return NULL;
         }
         if (from) {
-            return nj_syntax_error_at(p, tok_pos(&p->toks[start]),
-                                      "Did you mean to use 'from ... import ...' "
-                                      "instead?");
+            (void)at(p);
+            return nj_syntax_error_from(p, tok_pos(&p->toks[start]),
+                                        "Did you mean to use 'from ... import ...' "
+                                        "instead?");
         }
         back_to(p, m);
     }
@@ -410,7 +412,8 @@ parse_import_from(NjParser *p)
         PUSH(p, a);
     }
     else if (k == T_NEWLINE && p->diag) {
-        return nj_syntax_error(p, "Expected one or more names after 'import'");
+        return nj_syntax_error_from(p, tok_pos(&p->toks[p->pos]),
+                                    "Expected one or more names after 'import'");
     }
     else {
         bool paren = accept(p, T_LPAR);
@@ -461,11 +464,6 @@ parse_raise(NjParser *p)
     NjExpr *exc = NULL, *cause = NULL;
     NjTok k = at(p);
     if (k != T_NEWLINE && k != T_SEMI) {
-        if (p->diag && k == T_FROM) {
-            return nj_syntax_error_at(p, tok_pos(&p->toks[p->pos]),
-                                      "did you forget an expression between 'raise' and "
-                                      "'from'?");
-        }
         exc = nj_parse_expression(p);
         if (!exc) {
             return NULL;
@@ -473,10 +471,6 @@ parse_raise(NjParser *p)
         if (accept(p, T_FROM)) {
             cause = nj_parse_expression(p);
             if (!cause) {
-                if (p->diag && !p->err) {
-                    NjToken *t = &p->toks[p->pos];
-                    (void)t;
-                }
                 return NULL;
             }
         }
@@ -505,7 +499,8 @@ parse_type_params(NjParser *p)
         return NULL;
     }
     if (p->diag && at(p) == T_RSQB) {
-        return nj_syntax_error(p, "Type parameter list cannot be empty");
+        return nj_syntax_error_from(p, tok_pos(&p->toks[p->pos]),
+                                    "Type parameter list cannot be empty");
     }
     int base = p->tmp_len;
     do {
@@ -532,6 +527,10 @@ parse_type_params(NjParser *p)
                         return NULL;
                     }
                     if (e) {
+                        (void)at(p);
+                        if (p->err) {
+                            return NULL;
+                        }
                         return nj_syntax_error_from(
                             p, tok_pos(&p->toks[colon]),
                             e->kind == NJ_Tuple
@@ -613,15 +612,9 @@ aug_operator(NjTok k)
 
 /* Assignments of all kinds, and expressions. */
 static NjStmt *
-parse_expr_stmt(NjParser *p)
+parse_expr_stmt_inner(NjParser *p)
 {
     int start = p->pos;
-    if (p->diag) {
-        nj_diag_simple_stmt(p);
-        if (p->err) {
-            return NULL;
-        }
-    }
     NjExpr *e = nj_parse_annotated_rhs(p);
     if (!e) {
         return NULL;
@@ -697,8 +690,58 @@ parse_expr_stmt(NjParser *p)
 }
 
 static NjStmt *
+parse_expr_stmt(NjParser *p)
+{
+    if (NJ_LIKELY(!p->diag)) {
+        return parse_expr_stmt_inner(p);
+    }
+    NjMark m = mark(p);
+    NjStmt *s = parse_expr_stmt_inner(p);
+    if (p->err || (s && s->kind != NJ_Expr)) {
+        return s;
+    }
+    NjMark after = mark(p);
+    /* x += junk: the operator settles that it is an assignment */
+    int op_at = -1;
+    for (int i = m.pos; !s && i < p->fill; i++) {
+        if (p->toks[i].kind == T_NEWLINE) {
+            break;
+        }
+        if (aug_operator((NjTok)p->toks[i].kind)) {
+            op_at = i;
+            break;
+        }
+    }
+    if (op_at >= 0) {
+        back_to(p, m);
+        NjExpr *target = nj_parse_primary(p);
+        if (p->err) {
+            return NULL;
+        }
+        if (target && p->pos == op_at
+            && (target->kind == NJ_Name || target->kind == NJ_Attribute
+                || target->kind == NJ_Subscript)) {
+            return NULL;
+        }
+    }
+    back_to(p, m);
+    nj_diag_assignment(p);
+    if (p->err) {
+        return NULL;
+    }
+    back_to(p, after);
+    return s;
+}
+
+static NjStmt *
 parse_simple_stmt(NjParser *p)
 {
+    if (NJ_UNLIKELY(p->diag)) {
+        NjTok k = at(p);
+        if (k == T_PASS || k == T_BREAK || k == T_CONTINUE) {
+            DIAG(p, nj_diag_expression(p));
+        }
+    }
     NjToken *t = peek(p);
     switch (t->kind) {
     case T_PASS: p->pos++; return nj_ast_Pass(tok_pos(t), p->arena);
@@ -716,20 +759,12 @@ parse_simple_stmt(NjParser *p)
                 return s;
             }
             back_to(p, m);
-            nj_diag_simple_stmt(p);
+            nj_diag_del(p);
             return NULL;
         }
         return parse_del(p);
     }
-    case T_ASSERT: {
-        if (p->diag) {
-            nj_diag_simple_stmt(p);
-            if (p->err) {
-                return NULL;
-            }
-        }
-        return parse_assert(p);
-    }
+    case T_ASSERT: return parse_assert(p);
     case T_GLOBAL: return parse_names_stmt(p, true);
     case T_NONLOCAL: return parse_names_stmt(p, false);
     case T_NAME:
@@ -829,6 +864,11 @@ parse_else(NjParser *p, bool *ok)
     int line = p->toks[p->pos++].lineno;
     NjSeq *body = parse_colon_block(p, "'else' statement", line, true, NULL);
     *ok = body != NULL;
+    if (body && p->diag && at(p) == T_ELIF) {
+        *ok = false;
+        return nj_syntax_error_at(p, tok_pos(&p->toks[p->pos]),
+                                  "'elif' block follows an 'else' block");
+    }
     return body;
 }
 
@@ -890,7 +930,7 @@ parse_for(NjParser *p, int start)
     if (p->diag) {
         int here = p->pos;
         p->pos = start;
-        nj_diag_for_target(p);
+        nj_diag_for_target(p, false);
         p->pos = here;
         if (p->err) {
             return NULL;
@@ -965,6 +1005,9 @@ parse_with_parens(NjParser *p)
     } while (accept(p, T_COMMA));
     EXPECT(p, T_RPAR);
     if (at(p) != T_COLON) {
+        if (p->diag && at(p) == T_NEWLINE) {
+            return nj_syntax_error(p, "expected ':'");
+        }
         return NULL;
     }
     return nj_parser_take(p, base);
@@ -1030,6 +1073,19 @@ parse_with(NjParser *p, int start)
     return nj_ast_With(items, body, comment, pos, p->arena);
 }
 
+/* True when the tuple at a '(' just parsed ends with that bracket's partner. */
+static bool
+is_one_group(NjParser *p, int lpar)
+{
+    int level = p->toks[lpar].level;
+    for (int i = lpar + 1; i < p->pos; i++) {
+        if (p->toks[i].level < level) {
+            return i == p->pos - 1;
+        }
+    }
+    return false;
+}
+
 static NjExceptHandler *
 parse_handler(NjParser *p, bool *is_star)
 {
@@ -1054,53 +1110,56 @@ parse_handler(NjParser *p, bool *is_star)
         }
         bool bare_tuple
             = type->kind == NJ_Tuple
-              && (type->pos.end_lineno != p->toks[types_at].lineno
-                  || p->toks[types_at].kind != T_LPAR
-                  || p->toks[p->pos - 1].kind != T_RPAR);
-        if (type->kind == NJ_Tuple && !bare_tuple) {
-            /* (a), (b): a tuple that merely begins and ends with parentheses */
-            NjExpr *first = NJ_SEQ_LEN(type->v.Tuple.elts) ? type->v.Tuple.elts->at[0]
-                                                           : NULL;
-            (void)first;
-        }
+              && (type->pos.lineno != p->toks[types_at].lineno
+                  || type->pos.col_offset != p->toks[types_at].col
+                  || p->toks[types_at].kind != T_LPAR || !is_one_group(p, types_at));
         if (at(p) == T_AS) {
             p->pos++;
+            int name_at = p->pos;
             NjToken *t = peek(p);
             if (t->kind == T_NAME) {
                 name = t->name;
                 p->pos++;
             }
-            if (bare_tuple) {
-                if (p->diag) {
-                    /* types_at is where the list begins */
-                    if (name && (at(p) == T_COLON || at(p) == T_NEWLINE)) {
-                        return nj_syntax_error_at(
-                            p, type->pos,
-                            "multiple exception types must be parenthesized when using "
-                            "'as'");
-                    }
-                }
-                if (!name || p->diag || at(p) == T_COLON) {
-                    return NULL;
-                }
+            NjTok after = at(p);
+            if (p->err) {
+                return NULL;
             }
-            if (p->diag && (!name || (at(p) != T_COLON && at(p) != T_NEWLINE))) {
-                int here = p->pos;
-                p->pos = here - (name != NULL);
-                NjExpr *bad = nj_parse_expression(p);
+            if (bare_tuple) {
+                if (p->diag && name && after == T_COLON) {
+                    p->pos++;
+                    return nj_syntax_error_from(
+                        p, type->pos,
+                        "multiple exception types must be parenthesized when using 'as'");
+                }
+                p->pos = name_at - 1; /* `as' itself does not fit */
+                return NULL;
+            }
+            if (p->diag && (!name || (after != T_COLON && after != T_NEWLINE))) {
+                p->pos = name_at;
+                NjExpr *bad = nj_parse_starts_expression(at(p)) ? nj_parse_expression(p)
+                                                                : NULL;
                 if (p->err) {
                     return NULL;
                 }
-                if (bad && at(p) == T_COLON && bad->kind != NJ_Name) {
-                    return nj_syntax_error_at(p, bad->pos,
-                                              star ? "cannot use except* statement with %s"
-                                                   : "cannot use except statement with %s",
-                                              bad->kind == NJ_Attribute   ? "attribute"
-                                              : bad->kind == NJ_Subscript ? "subscript"
-                                              : bad->kind == NJ_Call ? "function call"
-                                                                     : "literal");
+                if (bad && accept(p, T_COLON)) {
+                    DIAG(p, nj_diag_block(p,
+                                          star ? "'except*' statement"
+                                               : "'except' statement",
+                                          line));
+                    NjSeq *block = nj_parse_block(p);
+                    if (p->err) {
+                        return NULL;
+                    }
+                    if (block) {
+                        return nj_syntax_error_at(
+                            p, bad->pos,
+                            star ? "cannot use except* statement with %s"
+                                 : "cannot use except statement with %s",
+                            nj_diag_expr_name(bad));
+                    }
                 }
-                p->pos = here;
+                return NULL;
             }
             if (!name) {
                 return NULL;
@@ -1138,20 +1197,31 @@ parse_try(NjParser *p)
     bool star = false;
     while (at(p) == T_EXCEPT) {
         int handler_at = p->pos;
-        bool this_star;
-        NjExceptHandler *h = parse_handler(p, &this_star);
-        if (!h) {
+        bool this_star = at_plus(p, 1) == T_STAR;
+        if (p->err) {
             return NULL;
         }
         if (p->tmp_len > base && this_star != star) {
             if (p->diag) {
-                int from = star ? handler_at : handler_at;
-                NjToken *t = &p->toks[from];
-                return nj_syntax_error_at(p, tok_pos(t),
-                                          "cannot have both 'except' and 'except*' on "
-                                          "the same 'try'");
+                p->pos += 1 + this_star;
+                if (at(p) != T_COLON && nj_parse_starts_expression(at(p))) {
+                    NjExpr *type = nj_parse_expression(p);
+                    if (type && accept(p, T_AS)) {
+                        accept(p, T_NAME);
+                    }
+                }
+                if (at(p) == T_COLON && !p->err) {
+                    NjToken *a = &p->toks[handler_at], *b = a + this_star;
+                    return nj_syntax_error_at(
+                        p, (NjPos){a->lineno, a->col, b->end_lineno, b->end_col},
+                        "cannot have both 'except' and 'except*' on the same 'try'");
+                }
             }
-            p->pos = handler_at + this_star;
+            p->pos = handler_at;
+            return NULL;
+        }
+        NjExceptHandler *h = parse_handler(p, &this_star);
+        if (!h) {
             return NULL;
         }
         star = this_star;

@@ -23,9 +23,7 @@ typedef struct NjParser {
     int depth;
     bool err;  /* an exception is set: every parse function fails */
     bool diag; /* second pass: look for what exactly is wrong */
-    bool quiet; /* within the second pass: a probe that must not raise by itself */
     bool parsing_started;
-    bool in_raw_rule;
     int start;
     int flags;
     int feature_version;
@@ -185,7 +183,12 @@ NJ_MUST NjExpr *nj_parse_expressions(NjParser *p); /* no stars */
 NJ_MUST NjExpr *nj_parse_expression(NjParser *p);
 NJ_MUST NjExpr *nj_parse_named_expression(NjParser *p);
 NJ_MUST NjExpr *nj_parse_disjunction(NjParser *p);
+NJ_MUST NjExpr *nj_parse_inversion(NjParser *p);
 NJ_MUST NjExpr *nj_parse_bitwise_or(NjParser *p);
+NJ_MUST NjExpr *nj_parse_starred(NjParser *p);  /* '*' expression: an argument */
+NJ_MUST NjExpr *nj_parse_argument(NjParser *p); /* expression or NAME := expression */
+/* fstring.c: the rest of a format spec after ':'. 0, or -1. */
+NJ_MUST int nj_parse_skip_spec(NjParser *p, bool template);
 NJ_MUST NjExpr *nj_parse_primary(NjParser *p);
 NJ_MUST NjExpr *nj_parse_yield(NjParser *p);
 NJ_MUST NjExpr *nj_parse_annotated_rhs(NjParser *p); /* yield or star_expressions */
@@ -218,7 +221,7 @@ PyObject *nj_parse_type_comment(NjParser *p, const NjToken *t);
 NJ_COLD void *nj_syntax_error(NjParser *p, const char *format, ...); /* at last token */
 NJ_COLD void *nj_indentation_error(NjParser *p, const char *format, ...);
 NJ_COLD void *nj_syntax_error_at(NjParser *p, NjPos pos, const char *format, ...);
-/* From the start of pos to where the parser is. */
+/* From the start of pos to where the lexer is. */
 NJ_COLD void *nj_syntax_error_from(NjParser *p, NjPos pos, const char *format, ...);
 NJ_COLD void nj_parser_lexer_error(NjParser *p);
 NJ_COLD void nj_parser_finish_error(NjParser *p, int last_token);
@@ -229,29 +232,27 @@ NJ_COLD void *nj_raise_at(NjParser *p, PyObject *type, int lineno, int col,
                           int end_lineno, int end_col, const char *format, ...);
 NJ_COLD void nj_raise_incomplete(NjParser *p);
 
-/* parse_error.c: the second pass. Each looks at the tokens from the current position,
+/* parse_diag.c: the second pass. Each looks at the tokens from the current position,
  * raises if it recognises a mistake, and leaves the position as it was. */
 NJ_COLD void nj_diag_expression(NjParser *p);
 NJ_COLD void nj_diag_named_expression(NjParser *p);
-NJ_COLD void nj_diag_simple_stmt(NjParser *p);
-NJ_COLD void nj_diag_statement(NjParser *p);
-NJ_COLD void nj_diag_group(NjParser *p);      /* at '(' */
+NJ_COLD void nj_diag_assignment(NjParser *p);
+NJ_COLD void nj_diag_del(NjParser *p);           /* at `del' */
+NJ_COLD void nj_diag_group(NjParser *p);         /* at '(' */
 NJ_COLD void nj_diag_comprehension(NjParser *p); /* at the bracket */
-NJ_COLD void nj_diag_dict(NjParser *p);       /* at '{' */
-NJ_COLD void nj_diag_arguments(NjParser *p);  /* after '(' */
-NJ_COLD void nj_diag_kwarg(NjParser *p);
+NJ_COLD void nj_diag_dict(NjParser *p);          /* at '{' */
+NJ_COLD void nj_diag_dict_comprehension(NjParser *p);
+NJ_COLD void nj_diag_arguments(NjParser *p);     /* after '(' */
+NJ_COLD void nj_diag_starred(NjParser *p);       /* at '*' of an argument */
 NJ_COLD void nj_diag_params(NjParser *p, bool lambda);
-NJ_COLD void nj_diag_for_target(NjParser *p); /* at [async] for */
+NJ_COLD void nj_diag_for_target(NjParser *p, bool clause); /* at [async] for */
 NJ_COLD void nj_diag_with_item(NjParser *p);
 NJ_COLD void nj_diag_field(NjParser *p, bool template); /* after '{' of an f-string */
-NJ_COLD void nj_diag_star_args(NjParser *p);
-NJ_COLD void nj_diag_type_param(NjParser *p);
 NJ_COLD void nj_diag_pattern(NjParser *p);
-NJ_COLD void nj_diag_case(NjParser *p);
-NJ_COLD void nj_diag_match(NjParser *p);
-NJ_COLD void nj_diag_import_targets(NjParser *p);
+NJ_COLD void nj_diag_import_target(NjParser *p, bool from);
 NJ_COLD void nj_diag_block(NjParser *p, const char *what, int lineno); /* no INDENT */
 NJ_COLD void nj_diag_unary_not(NjParser *p, NjTok op); /* `+ not x' */
+const char *nj_diag_expr_name(NjExpr *e);
 
 /* Memo of the second pass: rule ids. */
 enum NjRule {

@@ -243,7 +243,8 @@ int nj_frame_line(NjFrame *f);
  * 1 found, 0 unbound, -1 error. */
 int nj_frame_get_local(NjFrame *f, int i, PyObject **out);
 
-/* locals() of a frame: new reference. */
+/* f_locals of a frame: new reference (the namespace, or a FrameLocalsProxy). */
 NJ_MUST PyObject *nj_frame_locals(NjFrame *f);
+NJ_MUST PyObject *nj_frame_locals_proxy(PyFrameObject *fo);
 
 #endif

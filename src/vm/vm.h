@@ -124,6 +124,4 @@ int nj_set_trace(PyThreadState *tstate, Py_tracefunc func, PyObject *arg);
 int nj_set_profile(PyThreadState *tstate, Py_tracefunc func, PyObject *arg);
 void nj_monitor_code_free(PyCodeObject *co);
 
-extern PyTypeObject NjFrameLocalsIter_Type;
-
 #endif

@@ -227,6 +227,10 @@ void nj_specialize_call(NjFrame *f, Value callable, Value self, NjCodeUnit *inst
                         int nargs);
 
 /* ---- monitoring (monitor.c) ---- */
+/* f_trace_opcodes was switched on for a traced frame. */
+int nj_trace_opcodes(PyThreadState *tstate, PyFrameObject *fo);
+/* frame.f_lineno = v (jump.c). 0 / -1. */
+int nj_frame_jump(PyFrameObject *fo, PyObject *v);
 int nj_monitor_instrument(PyCodeObject *co, PyThreadState *tstate);
 int nj_monitor_stop_iteration(PyThreadState *tstate, NjFrame *f, NjCodeUnit *instr);
 /* Raise-like events. The exception is set; a failing callback replaces it. */

@@ -709,7 +709,6 @@ scan_string(NjLexer *lx, NjToken *t)
 {
     char quote = *lx->cur;
     int quote_size = 1;
-    const char *quote_at = lx->cur;
     const char *p = lx->cur + 1;
     const char *first_line = lx->line_start;
     int first_lineno = lx->lineno;
@@ -774,7 +773,7 @@ scan_string(NjLexer *lx, NjToken *t)
 unterminated:;
     int at_line = lx->lineno;
     bool at_end = p >= lx->end;
-    lx->cur = quote_at + 1;
+    lx->cur = lx->tok_start + 1;
     lx->line_start = first_line;
     lx->lineno = first_lineno;
     if (lx->modes_len) {

@@ -134,8 +134,12 @@ finish_tuple(NjParser *p, NjExpr *first, int start, NjExpr *(*item)(NjParser *),
         if (!starts(at(p))) {
             break;
         }
+        NjMark m = mark(p);
         NjExpr *e = item(p);
         if (!e) {
+            if (give_up(p, m)) {
+                break;
+            }
             return NULL;
         }
         PUSH(p, e);
@@ -205,8 +209,9 @@ nj_parse_yield(NjParser *p)
     }
     NjExpr *e = NULL;
     if (starts_star(at(p))) {
+        NjMark m = mark(p);
         e = nj_parse_star_expressions(p);
-        if (!e) {
+        if (!e && !give_up(p, m)) {
             return NULL;
         }
     }
@@ -323,7 +328,7 @@ parse_expression_inner(NjParser *p)
     p->pos++;
     NjExpr *test = nj_parse_disjunction(p);
     if (!test) {
-        return NULL;
+        return give_up(p, m) ? body : NULL;
     }
     if (!accept(p, T_ELSE)) {
         if (p->err) {
@@ -333,7 +338,10 @@ parse_expression_inner(NjParser *p)
         return body;
     }
     NjExpr *orelse = nj_parse_expression(p);
-    return orelse ? nj_ast_IfExp(test, body, orelse, pos_from(p, start), p->arena) : NULL;
+    if (!orelse) {
+        return give_up(p, m) ? body : NULL;
+    }
+    return nj_ast_IfExp(test, body, orelse, pos_from(p, start), p->arena);
 }
 
 NjExpr *
@@ -364,12 +372,21 @@ finish_boolop(NjParser *p, NjExpr *first, int start, NjTok op, NjExpr *(*operand
 {
     int base = p->tmp_len;
     PUSH(p, first);
-    while (accept(p, op)) {
+    while (at(p) == op) {
+        NjMark m = mark(p);
+        p->pos++;
         NjExpr *e = operand(p);
         if (!e) {
+            if (give_up(p, m)) {
+                break;
+            }
             return NULL;
         }
         PUSH(p, e);
+    }
+    if (p->tmp_len == base + 1) {
+        p->tmp_len = base;
+        return first;
     }
     NjSeq *values = nj_parser_take(p, base);
     return values ? nj_ast_BoolOp(op == T_AND ? NJ_And : NJ_Or, values,
@@ -393,6 +410,7 @@ parse_comparison(NjParser *p)
     int base = p->tmp_len;
     for (;;) {
         NjCmpop op;
+        NjMark m = mark(p);
         switch (at(p)) {
         case T_EQEQUAL: op = NJ_Eq; break;
         case T_NOTEQUAL: {
@@ -442,6 +460,9 @@ parse_comparison(NjParser *p)
         p->pos++;
         NjExpr *right = nj_parse_bitwise_or(p);
         if (!right) {
+            if (give_up(p, m)) {
+                break;
+            }
             return NULL;
         }
         PUSH(p, (void *)(intptr_t)op);
@@ -543,6 +564,7 @@ parse_binary(NjParser *p, int min_prec)
         if (prec < min_prec || prec == 0) {
             return left;
         }
+        NjMark m = mark(p);
         p->pos++;
         if (NJ_UNLIKELY(k == T_AT)
             && nj_parse_check_version(p, 5, "The '@' operator is") < 0) {
@@ -551,7 +573,7 @@ parse_binary(NjParser *p, int min_prec)
         DIAG(p, nj_diag_unary_not(p, k));
         NjExpr *right = parse_binary(p, prec + 1);
         if (!right) {
-            return NULL;
+            return give_up(p, m) ? left : NULL;
         }
         left = nj_ast_BinOp(left, binary_ops[k].op, right, pos_from(p, start), p->arena);
         if (!left) {
@@ -602,11 +624,15 @@ parse_factor(NjParser *p)
         if (!base || at(p) != T_DOUBLESTAR) {
             return base;
         }
+        NjMark m = mark(p);
         p->pos++;
         ENTER(p);
         NjExpr *e = parse_factor(p);
         LEAVE(p);
-        return e ? nj_ast_BinOp(base, NJ_Pow, e, pos_from(p, start), p->arena) : NULL;
+        if (!e) {
+            return give_up(p, m) ? base : NULL;
+        }
+        return nj_ast_BinOp(base, NJ_Pow, e, pos_from(p, start), p->arena);
     }
     }
     p->pos++;
@@ -819,36 +845,49 @@ nj_parse_call(NjParser *p, NjExpr *func, int start)
     return nj_ast_Call(func, args, kws, pos_from(p, start), p->arena);
 }
 
+/* `.name', `(args)' or `[index]' after e. */
+static NjExpr *
+parse_suffix(NjParser *p, NjExpr *e, NjTok k, int start)
+{
+    switch (k) {
+    case T_DOT: {
+        p->pos++;
+        NjToken *t = peek(p);
+        if (t->kind != T_NAME) {
+            return NULL;
+        }
+        PyObject *name = t->name;
+        p->pos++;
+        return nj_ast_Attribute(e, name, NJ_Load, pos_from(p, start), p->arena);
+    }
+    case T_LPAR: return nj_parse_call(p, e, start);
+    default: {
+        p->pos++;
+        NjExpr *index = parse_slices(p);
+        if (!index || !accept(p, T_RSQB)) {
+            return NULL;
+        }
+        return nj_ast_Subscript(e, index, NJ_Load, pos_from(p, start), p->arena);
+    }
+    }
+}
+
 NjExpr *
 nj_parse_primary(NjParser *p)
 {
     int start = p->pos;
     NjExpr *e = parse_atom(p);
     while (e) {
-        switch (at(p)) {
-        case T_DOT: {
-            p->pos++;
-            NjToken *t = peek(p);
-            if (t->kind != T_NAME) {
-                return NULL;
-            }
-            PyObject *name = t->name;
-            p->pos++;
-            e = nj_ast_Attribute(e, name, NJ_Load, pos_from(p, start), p->arena);
-            break;
+        NjTok k = at(p);
+        if (k != T_DOT && k != T_LPAR && k != T_LSQB) {
+            return e;
         }
-        case T_LPAR: e = nj_parse_call(p, e, start); break;
-        case T_LSQB: {
-            p->pos++;
-            NjExpr *index = parse_slices(p);
-            if (!index || !accept(p, T_RSQB)) {
-                return NULL;
-            }
-            e = nj_ast_Subscript(e, index, NJ_Load, pos_from(p, start), p->arena);
-            break;
+        NjMark m = mark(p);
+        NjExpr *longer = parse_suffix(p, e, k, start);
+        if (!longer && give_up(p, m)) {
+            return e;
         }
-        default: return e;
-        }
+        e = longer;
     }
     return NULL;
 }

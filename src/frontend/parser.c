@@ -200,6 +200,25 @@ parse_assert(NjParser *p)
     return nj_ast_Assert(test, msg, pos_from(p, start), p->arena);
 }
 
+/* A star cannot be deleted. */
+static bool
+has_star(NjExpr *e)
+{
+    if (e->kind == NJ_Starred) {
+        return true;
+    }
+    if (e->kind != NJ_Tuple && e->kind != NJ_List) {
+        return false;
+    }
+    NjSeq *elts = e->kind == NJ_Tuple ? e->v.Tuple.elts : e->v.List.elts;
+    for (Py_ssize_t i = 0; i < NJ_SEQ_LEN(elts); i++) {
+        if (has_star(elts->at[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static NjStmt *
 parse_del(NjParser *p)
 {
@@ -225,18 +244,10 @@ parse_del(NjParser *p)
     }
     for (int i = base; i < p->tmp_len; i++) {
         NjExpr *e = p->tmp[i];
-        if (!nj_parse_set_store(e)) {
+        if (has_star(e) || !nj_parse_set_store(e)) {
             return NULL;
         }
         nj_parse_set_context(e, NJ_Del);
-    }
-    /* a star cannot be deleted */
-    for (int i = base; i < p->tmp_len; i++) {
-        NjExpr *stack[1] = {p->tmp[i]};
-        NjExpr *e = stack[0];
-        if (e->kind == NJ_Starred) {
-            return NULL;
-        }
     }
     NjSeq *targets = nj_parser_take(p, base);
     return targets ? nj_ast_Delete(targets, pos_from(p, start), p->arena) : NULL;
@@ -660,7 +671,9 @@ parse_expr_stmt_inner(NjParser *p)
             return NULL;
         }
         NjExpr *value = NULL;
-        if (accept(p, T_EQUAL) && !(value = nj_parse_annotated_rhs(p))) {
+        NjMark m = mark(p);
+        if (accept(p, T_EQUAL) && !(value = nj_parse_annotated_rhs(p))
+            && !give_up(p, m)) {
             return NULL;
         }
         if (nj_parse_check_version(p, 6,
@@ -980,7 +993,8 @@ parse_with_item(NjParser *p)
             return NULL;
         }
         NjTok k = at(p);
-        if (k != T_COMMA && k != T_RPAR && k != T_COLON) {
+        if (k != T_COMMA && k != T_RPAR && k != T_COLON
+            && !(p->diag && k == T_NEWLINE)) {
             return NULL;
         }
     }
@@ -1283,8 +1297,12 @@ parse_def(NjParser *p, int start, NjSeq *decorators)
         return NULL;
     }
     NjExpr *returns = NULL;
+    NjMark arrow = mark(p);
     if (accept(p, T_RARROW) && !(returns = nj_parse_expression(p))) {
-        return NULL;
+        if (failed_hard(p)) {
+            return NULL;
+        }
+        back_to(p, arrow);
     }
     if (!accept(p, T_COLON)) {
         return nj_forced(p, ":");
@@ -1444,8 +1462,10 @@ static NjMod *
 parse_file(NjParser *p, int *resume)
 {
     int base = p->tmp_len;
+    int previous = p->pos;
     while (at(p) != T_ENDMARKER) {
-        *resume = p->pos;
+        *resume = previous;
+        previous = p->pos;
         if (parse_statement(p) < 0) {
             return NULL;
         }
@@ -1631,7 +1651,7 @@ parse_all(NjParser *p)
     p->tmp_len = 0;
     p->depth = 0;
     p->err = false;
-    p->diag = true;
+    p->diag = p->peg = true;
     p->lx.no_warnings = true;
     (void)run_pass(p, &resume);
     nj_parser_finish_error(p, last);

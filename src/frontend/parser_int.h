@@ -23,6 +23,7 @@ typedef struct NjParser {
     int depth;
     bool err;  /* an exception is set: every parse function fails */
     bool diag; /* second pass: look for what exactly is wrong */
+    bool peg;  /* throughout the second pass, also while diag is off: see give_up */
     bool parsing_started;
     int start;
     int flags;
@@ -114,6 +115,19 @@ NJ_INLINE bool
 failed_hard(NjParser *p)
 {
     return p->err || PyErr_Occurred() != NULL;
+}
+
+/* An optional rest could not be parsed: true when the position is put back to m, so that
+ * what came before stands alone. Only the second pass needs that, because only there
+ * something else may be tried for the rest. */
+NJ_INLINE bool
+give_up(NjParser *p, NjMark m)
+{
+    if (NJ_UNLIKELY(p->peg) && !failed_hard(p)) {
+        back_to(p, m);
+        return true;
+    }
+    return false;
 }
 
 /* From the token at index start to the last one consumed. */

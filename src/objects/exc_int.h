@@ -37,6 +37,8 @@ PyObject *nj_exc_prep_reraise_star(PyObject *orig, PyObject *excs);
 /* ExceptionGroup("message", list): new reference or NULL. */
 PyObject *nj_exc_group_new(const char *message, PyObject *excs);
 PyObject *nj_exc_group_type(void); /* ExceptionGroup, borrowed */
+/* Puts all exception classes into builtins.__dict__. 0 or -1. */
+NJ_MUST int nj_exc_add_builtins(PyObject *dict);
 
 /* object.c */
 int nj_object_set_dict(PyObject *self, PyObject *value_or_null);
@@ -45,7 +47,6 @@ int nj_type_assign_class(PyObject *self, PyObject *value);
 /* Adds the names of a class and its bases to a dict (for dir). 0 or -1. */
 NJ_MUST int nj_type_merge_dir(PyObject *dict, PyObject *cls);
 
-extern PyTypeObject NjExc_ExceptionGroupBase;
 
 /* extra exception classes of the interpreters module and the REPL, not in Python.h */
 PyAPI_DATA(PyObject *) PyExc_InterpreterError;

@@ -33,6 +33,7 @@ typedef struct NjTypeState {
     int (*watchers[NJ_TYPE_WATCHERS])(PyTypeObject *);
     PyObject *copyreg_dispatch; /* copyreg.dispatch_table, lazily, owned */
     PyObject *errnomap;         /* dict errno -> OSError subclass, owned */
+    PyObject *exception_group;  /* the class ExceptionGroup, owned */
     PyObject *memerrors;        /* free MemoryError instances, chained through dict */
     int nmemerrors;
     PyObject *typing_cache[8];  /* lazily imported helpers of typevar.c, owned */

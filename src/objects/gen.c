@@ -328,7 +328,7 @@ send_exception(Gen *g, int closing, PySendResult *how)
 }
 
 PyObject *
-nj_gen_yield_from(Gen *g)
+nj_gen_delegate(Gen *g)
 {
     if (g->gi_frame_state == NJ_GEN_SUSPENDED_YIELD_FROM) {
         return nj_value_object(g->gi_iframe.stackpointer[-1]);
@@ -340,7 +340,7 @@ PyAPI_FUNC(PyObject *) _PyGen_yf(PyGenObject *gen);
 PyObject *
 _PyGen_yf(PyGenObject *gen)
 {
-    return nj_gen_yield_from((Gen *)gen);
+    return nj_gen_delegate((Gen *)gen);
 }
 
 static int
@@ -377,7 +377,7 @@ nj_gen_close(PyObject *o, PyObject *unused)
         Py_RETURN_NONE;
     }
     int err = 0;
-    PyObject *yf = nj_gen_yield_from(g);
+    PyObject *yf = nj_gen_delegate(g);
     if (yf != NULL) {
         int8_t state = g->gi_frame_state;
         g->gi_frame_state = NJ_GEN_EXECUTING;
@@ -411,7 +411,7 @@ nj_gen_throw_full(PyObject *o, int close_on_exit, PyObject *typ, PyObject *val, 
 {
     Gen *g = as_gen(o);
     PySendResult how;
-    PyObject *yf = nj_gen_yield_from(g);
+    PyObject *yf = nj_gen_delegate(g);
     if (yf != NULL) {
         int8_t state = g->gi_frame_state;
         PyObject *r;
@@ -697,7 +697,7 @@ nj_gen_set_qualname(PyObject *o, PyObject *v, void *closure)
 PyObject *
 nj_gen_get_yf(PyObject *o, void *closure)
 {
-    PyObject *yf = nj_gen_yield_from(as_gen(o));
+    PyObject *yf = nj_gen_delegate(as_gen(o));
     return yf ? yf : Py_NewRef(Py_None);
 }
 

@@ -652,24 +652,6 @@ _Py_CheckRecursiveCall(PyThreadState *tstate, const char *where)
     return nj_c_stack_error(tstate, where);
 }
 
-int
-Py_GetRecursionLimit(void)
-{
-    return nj_tstate()->py_recursion_limit;
-}
-
-void
-Py_SetRecursionLimit(int limit)
-{
-    NjInterp *interp = nj_interp();
-    for (PyThreadState *t = interp->threads; t != NULL; t = t->next) {
-        int depth = t->py_recursion_limit - t->py_recursion_remaining;
-        t->py_recursion_limit = limit;
-        t->py_recursion_remaining = limit - depth;
-    }
-    interp->vm.recursion_limit = limit;
-}
-
 /* ---- PyEval_* ---- */
 
 PyObject *
@@ -926,18 +908,6 @@ PyObject *
 PyEval_EvalFrameEx(PyFrameObject *f, int exc)
 {
     return nj_eval_frame(nj_tstate(), f->f_frame, exc);
-}
-
-_PyFrameEvalFunction
-_PyInterpreterState_GetEvalFrameFunc(PyInterpreterState *interp)
-{
-    return interp->vm.eval_frame ? interp->vm.eval_frame : _PyEval_EvalFrameDefault;
-}
-
-void
-_PyInterpreterState_SetEvalFrameFunc(PyInterpreterState *interp, _PyFrameEvalFunction f)
-{
-    interp->vm.eval_frame = f == _PyEval_EvalFrameDefault ? NULL : f;
 }
 
 /* Reads a slice index: not an error if v is NULL. 1 / 0 with an exception. */

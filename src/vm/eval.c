@@ -68,7 +68,7 @@
         }                                                                              \
     } while (0)
 
-#define NO_EVAL_HOOK() NJ_LIKELY(tstate->interp->vm.eval_frame == NULL)
+#define NO_EVAL_HOOK() NJ_LIKELY(tstate->interp->rt.eval_frame == NULL)
 #define IS_PY_FUNCTION(v)                                                              \
     (!nj_value_is_int(v) && Py_IS_TYPE(nj_value_ptr(v), &PyFunction_Type) &&           \
      ((PyFunctionObject *)nj_value_ptr(v))->vectorcall == nj_func_vectorcall &&        \
@@ -302,8 +302,8 @@ frame_failed : {
 PyObject *
 nj_eval_frame(PyThreadState *tstate, NjFrame *frame, int exc)
 {
-    if (NJ_UNLIKELY(tstate->interp->vm.eval_frame != NULL)) {
-        return tstate->interp->vm.eval_frame(tstate, frame, exc);
+    if (NJ_UNLIKELY(tstate->interp->rt.eval_frame != NULL)) {
+        return ((_PyFrameEvalFunction)tstate->interp->rt.eval_frame)(tstate, frame, exc);
     }
     return _PyEval_EvalFrameDefault(tstate, frame, exc);
 }

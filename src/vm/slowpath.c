@@ -1328,7 +1328,7 @@ nj_get_awaitable(PyObject *o, int where)
         return NULL;
     }
     if (PyCoro_CheckExact(it)) {
-        PyObject *yf = nj_gen_yield_from((struct _PyGenObject *)it);
+        PyObject *yf = nj_gen_delegate((struct _PyGenObject *)it);
         if (yf != NULL) {
             Py_DECREF(yf);
             Py_DECREF(it);

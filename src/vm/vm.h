@@ -20,7 +20,7 @@ PySendResult nj_gen_send(struct _PyGenObject *gen, PyObject *arg, PyObject **out
  * frame's contents over; the frame memory still is to be popped. */
 NJ_MUST PyObject *nj_gen_from_frame(PyThreadState *tstate, NjFrame *frame);
 /* What the suspended generator is waiting for (yield from / await): new ref or NULL. */
-NJ_MUST PyObject *nj_gen_yield_from(struct _PyGenObject *gen);
+NJ_MUST PyObject *nj_gen_delegate(struct _PyGenObject *gen);
 /* Value carried by a StopIteration that is set (cleared): 0 with *out (new reference, None
  * if no exception is set), -1 if another exception is set. */
 PyAPI_FUNC(int) _PyGen_FetchStopIterationValue(PyObject **out);

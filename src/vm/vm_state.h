@@ -29,9 +29,6 @@ typedef struct NjMonitor {
 
 typedef struct NjVmState {
     uint32_t next_func_version; /* next unused func_version; 0 = none left */
-    int recursion_limit; /* for new threads; 0 = the default */
-    _PyFrameEvalFunction eval_frame; /* PEP 523; NULL = our own loop */
-    PyObject *func_watchers_unused;
     int (*func_watchers[NJ_FUNC_WATCHERS])(PyFunction_WatchEvent, PyFunctionObject *,
                                            PyObject *);
     uint8_t active_func_watchers;

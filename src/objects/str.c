@@ -20,6 +20,7 @@
 #include <wchar.h>
 
 #include "capi/args.h"
+#include "objects/bytes_int.h"
 #include "objects/ids.h"
 
 /* Exported by the reference and used by extensions; no public header has it. */
@@ -224,6 +225,7 @@ nj_str_init(void)
     if (!hash_is_set) {
         nj_hash_set_seed(1, 0);
     }
+    nj_bytes_init();
     for (int c = 0; c < 128; c++) {
         NjAsciiChar *a = &nj_ascii_chars[c];
         a->head = nj_empty_str.head;

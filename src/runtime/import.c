@@ -1115,14 +1115,12 @@ release_import_lock(void)
     return 0;
 }
 
-void nj_import_lock(void);
 void
 nj_import_lock(void)
 {
     acquire_import_lock();
 }
 
-void nj_import_unlock(void);
 void
 nj_import_unlock(void)
 {

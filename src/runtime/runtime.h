@@ -157,6 +157,9 @@ NJ_MUST int nj_import_init_importlib(PyThreadState *tstate);
 NJ_MUST int nj_import_init_external(PyThreadState *tstate);
 void nj_import_fini(NjInterp *interp);
 NJ_MUST PyObject *nj_imp_create(void);
+/* The import lock, around fork(). */
+void nj_import_lock(void);
+void nj_import_unlock(void);
 void nj_import_after_fork_child(void);
 PyObject *nj_import_builtin(PyObject *name, PyObject *spec);
 PyObject *nj_builtin_module_names(void);

@@ -87,7 +87,7 @@ warn_escape(NjParser *p, const char *s, const char *where, int tok, bool octal)
         if (prefix == 'b' || prefix == 'B' || tok_text[1] == 'b' || tok_text[1] == 'B') {
             col = lineno == t->lineno ? t->col + (int)(where - s) : (int)(where - line);
         }
-        nj_syntax_error_at(p, (NjPos){lineno, col, lineno, col + 2 + 2 * octal}, format,
+        nj_parser_error_at(p, (NjPos){lineno, col, lineno, col + 2 + 2 * octal}, format,
                            shown, octal ? "octal " : "", shown);
     }
     else {
@@ -305,7 +305,7 @@ decode_bytes(NjParser *p, const char *s, size_t len, bool raw, int tok)
 {
     for (size_t i = 0; i < len; i++) {
         if ((unsigned char)s[i] >= 0x80) {
-            return nj_syntax_error_at(p, tok_pos(&p->toks[tok]),
+            return nj_parser_error_at(p, tok_pos(&p->toks[tok]),
                                       "bytes can only contain ASCII literal characters");
         }
     }
@@ -513,14 +513,14 @@ parse_field_inner(NjParser *p, bool template, bool in_spec)
         NjToken *bang = &p->toks[p->pos - 1];
         char k = t->end - t->start == 1 ? p->lx.buf[t->start] : 0;
         if (bang->end != t->start) {
-            nj_syntax_error_at(
+            nj_parser_error_at(
                 p, (NjPos){bang->lineno, bang->col, t->end_lineno, t->end_col},
                 "%c-string: conversion type must come right after the exclamation mark",
                 template ? 't' : 'f');
             return -1;
         }
         if (k != 's' && k != 'r' && k != 'a') {
-            nj_syntax_error_at(p, tok_pos(t),
+            nj_parser_error_at(p, tok_pos(t),
                                "%c-string: invalid conversion character %R: expected "
                                "'s', 'r', or 'a'",
                                template ? 't' : 'f', t->name);
@@ -856,7 +856,7 @@ nj_parse_strings(NjParser *p)
         }
     }
     if (any_t && (any_f || any_plain)) {
-        return nj_syntax_error_at(p, pos_from(p, start),
+        return nj_parser_error_at(p, pos_from(p, start),
                                   "cannot mix t-string literals with string or bytes "
                                   "literals");
     }

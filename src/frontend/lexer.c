@@ -76,6 +76,16 @@ static const uint8_t one_char[128] = {
 
 /* ---- errors ---- */
 
+static int
+char_count(const char *s, int bytes)
+{
+    int n = 0;
+    for (int i = 0; i < bytes; i++) {
+        n += ((unsigned char)s[i] & 0xC0) != 0x80;
+    }
+    return n;
+}
+
 static NJ_COLD void
 raise_range_v(NjLexer *lx, int col, int end_col, const char *format, va_list va)
 {
@@ -94,12 +104,8 @@ raise_range_v(NjLexer *lx, int col, int end_col, const char *format, va_list va)
     if (!upto || !line) {
         return;
     }
-    if (col < 0) {
-        col = (int)PyUnicode_GetLength(upto);
-    }
-    if (end_col < 0) {
-        end_col = col;
-    }
+    col = col < 0 ? (int)PyUnicode_GetLength(upto) : char_count(lx->line_start, col);
+    end_col = end_col < 0 ? col : char_count(lx->line_start, end_col);
     NJ_OWN args = Py_BuildValue("(O(OiiOii))", msg,
                                 lx->filename ? lx->filename : Py_None, lx->lineno, col,
                                 line, lx->lineno, end_col);

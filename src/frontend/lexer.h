@@ -118,7 +118,7 @@ void nj_lexer_clear(NjLexer *lx);
  * when done is NJ_LEX_ERROR or NJ_LEX_EOFS. */
 void nj_lexer_next(NjLexer *lx, NjToken *out);
 
-/* Sets SyntaxError for columns given as 1-based character offsets; -1: up to cur. */
+/* Sets SyntaxError for columns given as 1-based byte offsets; -1: up to cur. */
 NJ_COLD void nj_lexer_error_range(NjLexer *lx, int col, int end_col, const char *format,
                                   ...);
 

@@ -22,11 +22,12 @@
         piece_;                                                                        \
     }))
 
+/* Not nj_parse_expression: the memo of whole expressions must not know of it. */
 static NjExpr *
 quiet_expression(NjParser *p)
 {
     p->diag = false;
-    NjExpr *e = nj_parse_expression(p);
+    NjExpr *e = nj_parse_expression_plain(p);
     p->diag = true;
     return e;
 }
@@ -140,7 +141,7 @@ raise_invalid_target(NjParser *p, NjExpr *e, int kind)
 {
     NjExpr *bad = invalid_target(e, kind);
     if (bad) {
-        nj_syntax_error_at(p, bad->pos,
+        nj_parser_error_at(p, bad->pos,
                            kind == DEL_TARGETS ? "cannot delete %s" : "cannot assign to %s",
                            expr_name(bad));
     }
@@ -158,7 +159,7 @@ raise_next(NjParser *p, const char *format, int c)
         nj_syntax_error(p, format, c);
     }
     else {
-        nj_syntax_error_at(p, tok_pos(t), format, c);
+        nj_parser_error_at(p, tok_pos(t), format, c);
     }
 }
 
@@ -174,7 +175,7 @@ expression_mistakes(NjParser *p)
     if (k == T_PASS || k == T_BREAK || k == T_CONTINUE) {
         p->pos++;
         if (accept(p, T_IF) && PIECE(p, nj_parse_disjunction(p)) && accept(p, T_ELSE)) {
-            nj_syntax_error_at(p, range_tokens(p, start, start),
+            nj_parser_error_at(p, range_tokens(p, start, start),
                                "expected expression before 'if', but statement is given");
             return;
         }
@@ -183,6 +184,32 @@ expression_mistakes(NjParser *p)
     }
     if (!nj_parse_starts_expression(k)) {
         return;
+    }
+    if (k == T_STRING) {
+        /* "a "quoted" word" */
+        p->pos++;
+        int n = 0;
+        NjPos from = {0}, to = {0};
+        while (nj_parse_starts_expression(at(p)) && at(p) != T_STRING) {
+            NjExpr *e = PIECE(p, quiet_expression(p));
+            if (!e) {
+                break;
+            }
+            if (n++ == 0) {
+                from = e->pos;
+            }
+            to = e->pos;
+        }
+        if (n && at(p) == T_STRING) {
+            nj_parser_error_at(p, pos_between(from, to),
+                               "invalid syntax. Is this intended to be part of the "
+                               "string?");
+            return;
+        }
+        if (p->err) {
+            return;
+        }
+        back_to(p, m);
     }
     NjExpr *a = PIECE(p, nj_parse_disjunction(p));
     int after_a = p->pos;
@@ -200,7 +227,7 @@ expression_mistakes(NjParser *p)
         if (nj_parse_starts_expression(next)) {
             NjExpr *b = PIECE(p, quiet_expression(p));
             if (b && !is_legacy(p, a) && p->toks[p->pos - 1].level != 0) {
-                nj_syntax_error_at(p, pos_between(a->pos, b->pos),
+                nj_parser_error_at(p, pos_between(a->pos, b->pos),
                                    "invalid syntax. Perhaps you forgot a comma?");
                 return;
             }
@@ -215,7 +242,7 @@ expression_mistakes(NjParser *p)
                 return;
             }
             if (next != T_ELSE && next != T_COLON) {
-                nj_syntax_error_at(p, pos_between(a->pos, b->pos),
+                nj_parser_error_at(p, pos_between(a->pos, b->pos),
                                    "expected 'else' after 'if' expression");
                 return;
             }
@@ -248,7 +275,7 @@ expression_mistakes(NjParser *p)
                 return;
             }
             if (next == T_FSTRING_MIDDLE || next == T_TSTRING_MIDDLE) {
-                nj_syntax_error_at(p, range_tokens(p, start, colon),
+                nj_parser_error_at(p, range_tokens(p, start, colon),
                                    "%c-string: lambda expressions are not allowed "
                                    "without parentheses",
                                    next == T_TSTRING_MIDDLE ? 't' : 'f');
@@ -257,25 +284,26 @@ expression_mistakes(NjParser *p)
         }
         back_to(p, m);
     }
-    /* print x */
+    /* print x; also the way to mistakes behind a name that should not be there */
     if (k == T_NAME && at_plus(p, 1) != T_LPAR) {
         NjToken *name = peek(p);
         bool print = tok_is(p, name, "print"), exec = tok_is(p, name, "exec");
-        if (print || exec) {
-            p->pos++;
-            NjTok next = at(p);
-            if (next == T_STAR || nj_parse_starts_expression(next)) {
-                NjExpr *b = PIECE(p, nj_parse_star_expressions(p));
-                if (b) {
-                    NjPos pos = range_tokens(p, start, start);
-                    nj_syntax_error_at(p, pos_between(pos, b->pos),
-                                       "Missing parentheses in call to '%s'. Did you mean "
-                                       "%s(...)?",
-                                       print ? "print" : "exec", print ? "print" : "exec");
-                    return;
-                }
+        p->pos++;
+        NjTok next = at(p);
+        if (next == T_STAR || nj_parse_starts_expression(next)) {
+            NjExpr *b = PIECE(p, nj_parse_star_expressions(p));
+            if (b && (print || exec)) {
+                NjPos pos = range_tokens(p, start, start);
+                nj_parser_error_at(p, pos_between(pos, b->pos),
+                                   "Missing parentheses in call to '%s'. Did you mean "
+                                   "%s(...)?",
+                                   print ? "print" : "exec", print ? "print" : "exec");
+                return;
             }
         }
+    }
+    if (p->err) {
+        return;
     }
     back_to(p, m);
 }
@@ -299,7 +327,7 @@ nj_diag_named_expression(NjParser *p)
     if (a && accept(p, T_COLONEQUAL)) {
         NjExpr *b = PIECE(p, nj_parse_expression(p));
         if (b) {
-            nj_syntax_error_at(p, a->pos, "cannot use assignment expressions with %s",
+            nj_parser_error_at(p, a->pos, "cannot use assignment expressions with %s",
                                expr_name(a));
             return;
         }
@@ -310,7 +338,7 @@ nj_diag_named_expression(NjParser *p)
         NjExpr *b = PIECE(p, nj_parse_bitwise_or(p));
         if (b && at(p) != T_EQUAL && at(p) != T_COLONEQUAL && !p->err) {
             NjPos pos = range_tokens(p, start, start);
-            nj_syntax_error_at(p, pos_between(pos, b->pos),
+            nj_parser_error_at(p, pos_between(pos, b->pos),
                                "invalid syntax. Maybe you meant '==' or ':=' instead of "
                                "'='?");
             return;
@@ -350,7 +378,7 @@ nj_diag_named_expression(NjParser *p)
             p->pos++;
             NjExpr *b = PIECE(p, nj_parse_bitwise_or(p));
             if (b && at(p) != T_EQUAL && at(p) != T_COLONEQUAL && !p->err) {
-                nj_syntax_error_at(p, a->pos,
+                nj_parser_error_at(p, a->pos,
                                    "cannot assign to %s here. Maybe you meant '==' "
                                    "instead of '='?",
                                    expr_name(a));
@@ -378,7 +406,7 @@ nj_diag_unary_not(NjParser *p, NjTok op)
     int start = p->pos;
     NjExpr *e = PIECE(p, nj_parse_inversion(p));
     if (e) {
-        nj_syntax_error_at(p, pos_between(range_tokens(p, start, start), e->pos),
+        nj_parser_error_at(p, pos_between(range_tokens(p, start, start), e->pos),
                            "'not' after an operator must be parenthesized");
         return;
     }
@@ -397,7 +425,7 @@ assignment_mistakes(NjParser *p)
     if (a && at(p) == T_COLON && (a->kind == NJ_List || a->kind == NJ_Tuple)) {
         p->pos++;
         if (PIECE(p, nj_parse_expression(p))) {
-            nj_syntax_error_at(p, a->pos, "only single target (not %s) can be annotated",
+            nj_parser_error_at(p, a->pos, "only single target (not %s) can be annotated",
                                a->kind == NJ_List ? "list" : "tuple");
             return;
         }
@@ -413,7 +441,7 @@ assignment_mistakes(NjParser *p)
             }
         }
         if (accept(p, T_COLON) && PIECE(p, nj_parse_expression(p))) {
-            nj_syntax_error_at(p, a->pos,
+            nj_parser_error_at(p, a->pos,
                                "only single target (not tuple) can be annotated");
             return;
         }
@@ -425,7 +453,7 @@ assignment_mistakes(NjParser *p)
     if (nj_parse_starts_expression(k)) {
         a = PIECE(p, nj_parse_expression(p));
         if (a && accept(p, T_COLON) && PIECE(p, nj_parse_expression(p))) {
-            nj_syntax_error_at(p, a->pos, "illegal target for annotation");
+            nj_parser_error_at(p, a->pos, "illegal target for annotation");
             return;
         }
     }
@@ -434,7 +462,7 @@ assignment_mistakes(NjParser *p)
         if (at(p) == T_YIELD) {
             a = PIECE(p, nj_parse_yield(p));
             if (a && at(p) == T_EQUAL) {
-                nj_syntax_error_at(p, a->pos,
+                nj_parser_error_at(p, a->pos,
                                    "assignment to yield expression not possible");
                 return;
             }
@@ -462,7 +490,7 @@ assignment_mistakes(NjParser *p)
                 || op == T_ATEQUAL)) {
             p->pos++;
             if (PIECE(p, nj_parse_annotated_rhs(p))) {
-                nj_syntax_error_at(p, a->pos,
+                nj_parser_error_at(p, a->pos,
                                    "'%s' is an illegal expression for augmented assignment",
                                    expr_name(a));
                 return;
@@ -512,7 +540,7 @@ nj_diag_import_target(NjParser *p, bool from)
     NjMark m = mark(p);
     NjExpr *a = PIECE(p, nj_parse_expression(p));
     if (a) {
-        nj_syntax_error_at(p, a->pos, "cannot use %s as import target", expr_name(a));
+        nj_parser_error_at(p, a->pos, "cannot use %s as import target", expr_name(a));
         return;
     }
     back_to(p, m);
@@ -530,14 +558,14 @@ nj_diag_group(NjParser *p)
     if (at(p) == T_STAR) {
         NjExpr *e = PIECE(p, nj_parse_starred(p));
         if (e && at(p) == T_RPAR) {
-            nj_syntax_error_at(p, e->pos, "cannot use starred expression here");
+            nj_parser_error_at(p, e->pos, "cannot use starred expression here");
             return;
         }
     }
     else if (accept(p, T_DOUBLESTAR)) {
         NjExpr *e = PIECE(p, nj_parse_expression(p));
         if (e && at(p) == T_RPAR) {
-            nj_syntax_error_at(p, range_tokens(p, a, a),
+            nj_parser_error_at(p, range_tokens(p, a, a),
                                "cannot use double starred expression here");
             return;
         }
@@ -562,7 +590,7 @@ nj_diag_comprehension(NjParser *p)
     if (at(p) == T_STAR) {
         NjExpr *a = PIECE(p, nj_parse_starred(p));
         if (a && at_for(p) && PIECE(p, nj_parse_for_if_clauses(p))) {
-            nj_syntax_error_at(p, a->pos,
+            nj_parser_error_at(p, a->pos,
                                "iterable unpacking cannot be used in comprehension");
             return;
         }
@@ -589,7 +617,7 @@ nj_diag_comprehension(NjParser *p)
                 }
             }
             if (at_for(p) && PIECE(p, nj_parse_for_if_clauses(p))) {
-                nj_syntax_error_at(p, pos_between(a->pos, end),
+                nj_parser_error_at(p, pos_between(a->pos, end),
                                    "did you forget parentheses around the comprehension "
                                    "target?");
                 return;
@@ -651,7 +679,7 @@ nj_diag_dict(NjParser *p)
                 break;
             }
             if (k == T_RBRACE || k == T_COMMA) {
-                nj_syntax_error_at(p, range_tokens(p, colon, colon),
+                nj_parser_error_at(p, range_tokens(p, colon, colon),
                                    "expression expected after dictionary key and ':'");
                 return;
             }
@@ -680,7 +708,7 @@ nj_diag_dict_comprehension(NjParser *p)
     int star = p->pos;
     if (accept(p, T_DOUBLESTAR) && PIECE(p, nj_parse_bitwise_or(p)) && at_for(p)
         && PIECE(p, nj_parse_for_if_clauses(p)) && at(p) == T_RBRACE) {
-        nj_syntax_error_at(p, range_tokens(p, star, star),
+        nj_parser_error_at(p, range_tokens(p, star, star),
                            "dict unpacking cannot be used in dict comprehension");
         return;
     }
@@ -710,7 +738,7 @@ nj_diag_starred(NjParser *p)
         NjExpr *b = nj_parse_starts_expression(at(p)) ? PIECE(p, nj_parse_expression(p))
                                                       : NULL;
         if (b) {
-            nj_syntax_error_at(p, pos_between(range_tokens(p, star, star), b->pos),
+            nj_parser_error_at(p, pos_between(range_tokens(p, star, star), b->pos),
                                "cannot assign to iterable argument unpacking");
             return;
         }
@@ -728,7 +756,7 @@ kwarg_mistakes(NjParser *p)
     int start = p->pos;
     NjTok k = at(p);
     if ((k == T_TRUE || k == T_FALSE || k == T_NONE) && at_plus(p, 1) == T_EQUAL) {
-        nj_syntax_error_at(p, range_tokens(p, start, start + 1), "cannot assign to %s",
+        nj_parser_error_at(p, range_tokens(p, start, start + 1), "cannot assign to %s",
                            nj_token_text[k]);
         return;
     }
@@ -736,7 +764,7 @@ kwarg_mistakes(NjParser *p)
         p->pos += 2;
         if (nj_parse_starts_expression(at(p)) && PIECE(p, nj_parse_expression(p))
             && at_for(p) && PIECE(p, nj_parse_for_if_clauses(p))) {
-            nj_syntax_error_at(p, range_tokens(p, start, start + 1),
+            nj_parser_error_at(p, range_tokens(p, start, start + 1),
                                "invalid syntax. Maybe you meant '==' or ':=' instead of "
                                "'='?");
             return;
@@ -750,7 +778,7 @@ kwarg_mistakes(NjParser *p)
                             ? PIECE(p, nj_parse_expression(p))
                             : NULL;
             if (b) {
-                nj_syntax_error_at(p, pos_between(range_tokens(p, start, start), b->pos),
+                nj_parser_error_at(p, pos_between(range_tokens(p, start, start), b->pos),
                                    "cannot assign to keyword argument unpacking");
                 return;
             }
@@ -760,7 +788,7 @@ kwarg_mistakes(NjParser *p)
         NjExpr *a = PIECE(p, nj_parse_expression(p));
         if (a && at(p) == T_EQUAL) {
             NjPos eq = range_tokens(p, p->pos, p->pos);
-            nj_syntax_error_at(p, pos_between(a->pos, eq),
+            nj_parser_error_at(p, pos_between(a->pos, eq),
                                "expression cannot contain assignment, perhaps you meant "
                                "\"==\"?");
             return;
@@ -910,8 +938,13 @@ nj_diag_arguments(NjParser *p)
             NjSeq *b = PIECE(p, nj_parse_for_if_clauses(p));
             int last = p->pos - 1;
             if (b && accept(p, T_COMMA)) {
-                (void)last;
-                nj_syntax_error_at(
+                if (nj_parse_starts_expression(at(p))) {
+                    (void)PIECE(p, nj_parse_argument(p));
+                }
+                if (p->err) {
+                    return;
+                }
+                nj_parser_error_at(
                     p, pos_between(a->pos, range_tokens(p, last, last)),
                     "Generator expression must be parenthesized");
                 return;
@@ -927,7 +960,7 @@ nj_diag_arguments(NjParser *p)
         p->pos += 2;
         if (nj_parse_starts_expression(at(p)) && PIECE(p, nj_parse_expression(p))
             && at_for(p) && PIECE(p, nj_parse_for_if_clauses(p))) {
-            nj_syntax_error_at(p, range_tokens(p, start, start + 1),
+            nj_parser_error_at(p, range_tokens(p, start, start + 1),
                                "invalid syntax. Maybe you meant '==' or ':=' instead of "
                                "'='?");
             return;
@@ -952,7 +985,7 @@ nj_diag_arguments(NjParser *p)
             int a = p->pos;
             NjTok after = at_plus(p, 2);
             if (after == T_COMMA || after == T_RPAR) {
-                nj_syntax_error_at(p, range_tokens(p, a, a + 1),
+                nj_parser_error_at(p, range_tokens(p, a, a + 1),
                                    "expected argument value expression");
                 return;
             }
@@ -967,7 +1000,7 @@ nj_diag_arguments(NjParser *p)
             NjSeq *b = PIECE(p, nj_parse_for_if_clauses(p));
             if (b && args.n_positional > 1 && !args.keywords) {
                 int last = p->pos - 1;
-                nj_syntax_error_at(
+                nj_parser_error_at(
                     p, pos_between(args.last_positional, range_tokens(p, last, last)),
                     "Generator expression must be parenthesized");
                 return;
@@ -980,7 +1013,7 @@ nj_diag_arguments(NjParser *p)
                 NjExpr *a = PIECE(p, nj_parse_expression(p));
                 if (a && at_for(p) && PIECE(p, nj_parse_for_if_clauses(p))) {
                     int last = p->pos - 1;
-                    nj_syntax_error_at(
+                    nj_parser_error_at(
                         p, pos_between(a->pos, range_tokens(p, last, last)),
                         "Generator expression must be parenthesized");
                     return;
@@ -1051,17 +1084,17 @@ nj_diag_params(NjParser *p, bool lambda)
         }
         if (k == T_SLASH) {
             if (star) {
-                nj_syntax_error_at(p, range_tokens(p, here, here), "/ must be ahead of *");
+                nj_parser_error_at(p, range_tokens(p, here, here), "/ must be ahead of *");
                 return;
             }
             if (slash) {
-                nj_syntax_error_at(p, range_tokens(p, here, here), "/ may appear only once");
+                nj_parser_error_at(p, range_tokens(p, here, here), "/ may appear only once");
                 return;
             }
             p->pos++;
             NjTok next = at(p);
             if (!any && next == T_COMMA) {
-                nj_syntax_error_at(p, range_tokens(p, here, here),
+                nj_parser_error_at(p, range_tokens(p, here, here),
                                    "at least one argument must precede /");
                 return;
             }
@@ -1069,7 +1102,7 @@ nj_diag_params(NjParser *p, bool lambda)
                 break;
             }
             if (next == T_STAR) {
-                nj_syntax_error_at(p, range_tokens(p, p->pos, p->pos),
+                nj_parser_error_at(p, range_tokens(p, p->pos, p->pos),
                                    "expected comma between / and *");
                 return;
             }
@@ -1082,7 +1115,7 @@ nj_diag_params(NjParser *p, bool lambda)
                 if (next == T_COMMA
                     || (next == T_NAME && skip_param(p, lambda, true)
                         && ends_param(p, lambda))) {
-                    nj_syntax_error_at(p, range_tokens(p, here, here),
+                    nj_parser_error_at(p, range_tokens(p, here, here),
                                        "* argument may appear only once");
                     return;
                 }
@@ -1096,7 +1129,7 @@ nj_diag_params(NjParser *p, bool lambda)
                     nj_syntax_error(p, "named arguments must follow bare *");
                 }
                 else {
-                    nj_syntax_error_at(p, range_tokens(p, here, here),
+                    nj_parser_error_at(p, range_tokens(p, here, here),
                                        "named arguments must follow bare *");
                 }
                 return;
@@ -1111,7 +1144,7 @@ nj_diag_params(NjParser *p, bool lambda)
                     break;
                 }
                 if (at(p) == T_EQUAL) {
-                    nj_syntax_error_at(p, range_tokens(p, p->pos, p->pos),
+                    nj_parser_error_at(p, range_tokens(p, p->pos, p->pos),
                                        "var-positional argument cannot have default value");
                     return;
                 }
@@ -1124,7 +1157,7 @@ nj_diag_params(NjParser *p, bool lambda)
                 break;
             }
             if (at(p) == T_EQUAL) {
-                nj_syntax_error_at(p, range_tokens(p, p->pos, p->pos),
+                nj_parser_error_at(p, range_tokens(p, p->pos, p->pos),
                                    "var-keyword argument cannot have default value");
                 return;
             }
@@ -1132,12 +1165,12 @@ nj_diag_params(NjParser *p, bool lambda)
                 int a = p->pos;
                 NjTok next = at(p);
                 if (next == T_STAR || next == T_DOUBLESTAR || next == T_SLASH) {
-                    nj_syntax_error_at(p, range_tokens(p, a, a),
+                    nj_parser_error_at(p, range_tokens(p, a, a),
                                        "arguments cannot follow var-keyword argument");
                     return;
                 }
                 if (next == T_NAME && skip_param(p, lambda, false)) {
-                    nj_syntax_error_at(p, range_tokens(p, a, p->pos - 1),
+                    nj_parser_error_at(p, range_tokens(p, a, p->pos - 1),
                                        "arguments cannot follow var-keyword argument");
                     return;
                 }
@@ -1153,8 +1186,8 @@ nj_diag_params(NjParser *p, bool lambda)
             if (at(p) == T_EQUAL) {
                 int eq = p->pos++;
                 NjTok next = at(p);
-                if (!lambda && (next == T_RPAR || next == T_COMMA)) {
-                    nj_syntax_error_at(p, range_tokens(p, eq, eq),
+                if (next == T_RPAR || next == T_COMMA) {
+                    nj_parser_error_at(p, range_tokens(p, eq, eq),
                                        "expected default value expression");
                     return;
                 }
@@ -1164,7 +1197,7 @@ nj_diag_params(NjParser *p, bool lambda)
                 dflt = true;
             }
             else if (dflt && !star && ends_param(p, lambda)) {
-                nj_syntax_error_at(p, range_tokens(p, here, last),
+                nj_parser_error_at(p, range_tokens(p, here, last),
                                    "parameter without a default follows parameter with a "
                                    "default");
                 return;
@@ -1189,7 +1222,7 @@ nj_diag_params(NjParser *p, bool lambda)
                 }
             }
             if (n && at(p) == T_RPAR) {
-                nj_syntax_error_at(p, range_tokens(p, here, p->pos),
+                nj_parser_error_at(p, range_tokens(p, here, p->pos),
                                    lambda ? "Lambda expression parameters cannot be "
                                             "parenthesized"
                                           : "Function parameters cannot be parenthesized");
@@ -1310,7 +1343,7 @@ nj_diag_field(NjParser *p, bool template)
         return;
     }
     if (k == T_EQUAL || k == T_EXCLAMATION || k == T_COLON || k == T_RBRACE) {
-        nj_syntax_error_at(p, range_tokens(p, p->pos, p->pos),
+        nj_parser_error_at(p, range_tokens(p, p->pos, p->pos),
                            "%c-string: valid expression required before '%s'", c,
                            nj_token_text[k]);
         return;
@@ -1406,7 +1439,7 @@ nj_diag_pattern(NjParser *p)
 {
     NjToken *t = peek(p);
     if (t->kind == T_NAME && t->soft == NJ_SOFT_UNDERSCORE) {
-        nj_syntax_error_at(p, tok_pos(t), "cannot use '_' as a target");
+        nj_parser_error_at(p, tok_pos(t), "cannot use '_' as a target");
         return;
     }
     if (!nj_parse_starts_expression((NjTok)t->kind)) {
@@ -1415,7 +1448,7 @@ nj_diag_pattern(NjParser *p)
     NjMark m = mark(p);
     NjExpr *a = PIECE(p, nj_parse_expression(p));
     if (a) {
-        nj_syntax_error_at(p, a->pos, "cannot use %s as pattern target", expr_name(a));
+        nj_parser_error_at(p, a->pos, "cannot use %s as pattern target", expr_name(a));
         return;
     }
     back_to(p, m);

@@ -169,7 +169,7 @@ nj_indentation_error(NjParser *p, const char *format, ...)
 }
 
 void *
-nj_syntax_error_at(NjParser *p, NjPos pos, const char *format, ...)
+nj_parser_error_at(NjParser *p, NjPos pos, const char *format, ...)
 {
     if (p->err && PyErr_Occurred()) {
         return NULL;
@@ -203,7 +203,7 @@ nj_forced(NjParser *p, const char *what)
     if (p->err) {
         return NULL;
     }
-    return nj_syntax_error_at(p, tok_pos(t), "expected '%s'", what);
+    return nj_parser_error_at(p, tok_pos(t), "expected '%s'", what);
 }
 
 void
@@ -282,7 +282,10 @@ nj_parser_check_rest(NjParser *p)
     do {
         nj_lexer_next(&p->lx, &t);
     } while (t.kind != T_ENDMARKER && t.kind != T_ERRORTOKEN);
-    if (t.kind == T_ERRORTOKEN && !PyErr_Occurred() && p->lx.level
+    if (p->lx.modes_len && PyErr_Occurred()) {
+        PyErr_Clear(); /* errors within f-strings do not take precedence */
+    }
+    else if (t.kind == T_ERRORTOKEN && !PyErr_Occurred() && p->lx.level
         && err_line > p->lx.paren_lineno[p->lx.level - 1]) {
         raise_unclosed(p);
     }
@@ -328,7 +331,7 @@ nj_parser_finish_error(NjParser *p, int last)
                                                     : "unexpected unindent");
         return;
     }
-    nj_syntax_error_at(p, tok_pos(t), "invalid syntax");
+    nj_parser_error_at(p, tok_pos(t), "invalid syntax");
     nj_parser_check_rest(p);
 }
 

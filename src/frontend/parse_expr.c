@@ -345,17 +345,30 @@ parse_expression_inner(NjParser *p)
 }
 
 NjExpr *
+nj_parse_expression_plain(NjParser *p)
+{
+    ENTER(p);
+    NjExpr *e = parse_expression_inner(p);
+    LEAVE(p);
+    return e;
+}
+
+NjExpr *
 nj_parse_expression(NjParser *p)
 {
     ENTER(p);
     NjExpr *e;
-    if (NJ_UNLIKELY(p->diag)) {
+    if (NJ_UNLIKELY(p->peg)) {
+        /* One memo for quiet and loud: what a probe has parsed is not looked at again,
+         * in the reference too. */
         if (nj_memo_find(p, R_EXPRESSION, &e)) {
             LEAVE(p);
             return e;
         }
         int start = p->pos;
-        nj_diag_expression(p);
+        if (p->diag) {
+            nj_diag_expression(p);
+        }
         e = p->err ? NULL : parse_expression_inner(p);
         nj_memo_store(p, R_EXPRESSION, start, e);
     }
@@ -417,7 +430,7 @@ parse_comparison(NjParser *p)
             NjToken *t = peek(p);
             bool diamond = p->lx.buf[t->start] == '<';
             if (diamond && p->diag && !(p->flags & CO_FUTURE_BARRY_AS_BDFL)) {
-                return nj_syntax_error_at(p, tok_pos(t),
+                return nj_parser_error_at(p, tok_pos(t),
                                           "invalid syntax.  Maybe you meant '!=' instead "
                                           "of '<>'?");
             }
@@ -524,7 +537,7 @@ parse_disjunction_inner(NjParser *p)
 NjExpr *
 nj_parse_disjunction(NjParser *p)
 {
-    if (NJ_UNLIKELY(p->diag)) {
+    if (NJ_UNLIKELY(p->peg)) {
         NjExpr *e;
         if (nj_memo_find(p, R_DISJUNCTION, &e)) {
             return e;
@@ -585,7 +598,7 @@ parse_binary(NjParser *p, int min_prec)
 NjExpr *
 nj_parse_bitwise_or(NjParser *p)
 {
-    if (NJ_UNLIKELY(p->diag)) {
+    if (NJ_UNLIKELY(p->peg)) {
         NjExpr *e;
         if (nj_memo_find(p, R_BITWISE_OR, &e)) {
             return e;
@@ -599,7 +612,7 @@ nj_parse_bitwise_or(NjParser *p)
 }
 
 static NjExpr *
-parse_factor(NjParser *p)
+parse_factor_inner(NjParser *p)
 {
     int start = p->pos;
     int op;
@@ -641,6 +654,21 @@ parse_factor(NjParser *p)
     NjExpr *e = parse_factor(p);
     LEAVE(p);
     return e ? nj_ast_UnaryOp(op, e, pos_from(p, start), p->arena) : NULL;
+}
+
+static NjExpr *
+parse_factor(NjParser *p)
+{
+    if (NJ_LIKELY(!p->peg)) {
+        return parse_factor_inner(p);
+    }
+    NjExpr *e;
+    if (!nj_memo_find(p, R_FACTOR, &e)) {
+        int start = p->pos;
+        e = parse_factor_inner(p);
+        nj_memo_store(p, R_FACTOR, start, e);
+    }
+    return e;
 }
 
 /* ---- primary ---- */
@@ -890,6 +918,24 @@ nj_parse_primary(NjParser *p)
         e = longer;
     }
     return NULL;
+}
+
+void
+nj_parse_probe_target(NjParser *p)
+{
+    NjMark m = mark(p);
+    int start = p->pos;
+    NjExpr *e = parse_atom(p);
+    while (e) {
+        NjTok k = at(p);
+        if (k != T_DOT && k != T_LPAR && k != T_LSQB) {
+            break;
+        }
+        e = parse_suffix(p, e, k, start);
+    }
+    if (!p->err) {
+        back_to(p, m);
+    }
 }
 
 /* ---- atoms ---- */
@@ -1175,7 +1221,7 @@ parse_brace_inner(NjParser *p)
 }
 
 static NjExpr *
-parse_atom_inner(NjParser *p)
+parse_atom(NjParser *p)
 {
     NjToken *t = peek(p);
     PyObject *value;
@@ -1200,22 +1246,6 @@ parse_atom_inner(NjParser *p)
     }
     p->pos++;
     return nj_ast_Constant(value, NULL, tok_pos(t), p->arena);
-}
-
-static NjExpr *
-parse_atom(NjParser *p)
-{
-    if (NJ_UNLIKELY(p->diag)) {
-        NjExpr *e;
-        if (nj_memo_find(p, R_ATOM, &e)) {
-            return e;
-        }
-        int start = p->pos;
-        e = parse_atom_inner(p);
-        nj_memo_store(p, R_ATOM, start, e);
-        return e;
-    }
-    return parse_atom_inner(p);
 }
 
 /* ---- numbers ---- */
@@ -1283,7 +1313,7 @@ nj_parse_number(NjParser *p)
             NJ_OWN msg = PyObject_Str(exc);
             Py_DECREF(exc);
             if (msg) {
-                nj_syntax_error_at(p, pos,
+                nj_parser_error_at(p, pos,
                                    "%U - Consider hexadecimal for huge integer literals "
                                    "to avoid decimal conversion limits.",
                                    msg);

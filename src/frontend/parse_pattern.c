@@ -56,7 +56,7 @@ parse_number_pattern(NjParser *p)
     }
     NjExpr *number = left->kind == NJ_UnaryOp ? left->v.UnaryOp.operand : left;
     if (PyComplex_CheckExact(number->v.Constant.value)) {
-        return nj_syntax_error_at(p, left->pos,
+        return nj_parser_error_at(p, left->pos,
                                   "real number required in complex literal");
     }
     p->pos++;
@@ -65,7 +65,7 @@ parse_number_pattern(NjParser *p)
         return NULL;
     }
     if (!PyComplex_CheckExact(right->v.Constant.value)) {
-        return nj_syntax_error_at(p, right->pos,
+        return nj_parser_error_at(p, right->pos,
                                   "imaginary number required in complex literal");
     }
     return nj_ast_BinOp(left, k == T_PLUS ? NJ_Add : NJ_Sub, right, pos_from(p, start),
@@ -257,7 +257,7 @@ parse_class(NjParser *p, NjExpr *cls, int start)
     }
     if (bad_from >= 0) {
         NjToken *a = &p->toks[bad_from], *b = &p->toks[bad_to - 1];
-        return nj_syntax_error_at(
+        return nj_parser_error_at(
             p, (NjPos){a->lineno, a->col, b->end_lineno, b->end_col},
             "positional patterns follow keyword patterns");
     }

@@ -233,21 +233,15 @@ parse_del(NjParser *p)
             break;
         }
         NjExpr *e = nj_parse_primary(p);
-        if (!e) {
+        if (!e || has_star(e) || !nj_parse_set_store(e)) {
             return NULL;
         }
+        nj_parse_set_context(e, NJ_Del);
         PUSH(p, e);
     } while (accept(p, T_COMMA));
     NjTok k = at(p);
     if (k != T_SEMI && k != T_NEWLINE) {
         return NULL;
-    }
-    for (int i = base; i < p->tmp_len; i++) {
-        NjExpr *e = p->tmp[i];
-        if (has_star(e) || !nj_parse_set_store(e)) {
-            return NULL;
-        }
-        nj_parse_set_context(e, NJ_Del);
     }
     NjSeq *targets = nj_parser_take(p, base);
     return targets ? nj_ast_Delete(targets, pos_from(p, start), p->arena) : NULL;
@@ -709,6 +703,10 @@ parse_expr_stmt(NjParser *p)
         return parse_expr_stmt_inner(p);
     }
     NjMark m = mark(p);
+    nj_parse_probe_target(p);
+    if (p->err) {
+        return NULL;
+    }
     NjStmt *s = parse_expr_stmt_inner(p);
     if (p->err || (s && s->kind != NJ_Expr)) {
         return s;
@@ -783,6 +781,13 @@ parse_simple_stmt(NjParser *p)
     case T_NAME:
         if (NJ_UNLIKELY(t->soft == NJ_SOFT_TYPE) && at_plus(p, 1) == T_NAME) {
             NjMark m = mark(p);
+            if (p->diag) {
+                nj_diag_assignment(p);
+                if (p->err) {
+                    return NULL;
+                }
+                back_to(p, m);
+            }
             NjStmt *s = parse_type_alias(p);
             if (s || failed_hard(p)) {
                 return s;
@@ -879,7 +884,7 @@ parse_else(NjParser *p, bool *ok)
     *ok = body != NULL;
     if (body && p->diag && at(p) == T_ELIF) {
         *ok = false;
-        return nj_syntax_error_at(p, tok_pos(&p->toks[p->pos]),
+        return nj_parser_error_at(p, tok_pos(&p->toks[p->pos]),
                                   "'elif' block follows an 'else' block");
     }
     return body;
@@ -1166,7 +1171,7 @@ parse_handler(NjParser *p, bool *is_star)
                         return NULL;
                     }
                     if (block) {
-                        return nj_syntax_error_at(
+                        return nj_parser_error_at(
                             p, bad->pos,
                             star ? "cannot use except* statement with %s"
                                  : "cannot use except statement with %s",
@@ -1226,7 +1231,7 @@ parse_try(NjParser *p)
                 }
                 if (at(p) == T_COLON && !p->err) {
                     NjToken *a = &p->toks[handler_at], *b = a + this_star;
-                    return nj_syntax_error_at(
+                    return nj_parser_error_at(
                         p, (NjPos){a->lineno, a->col, b->end_lineno, b->end_col},
                         "cannot have both 'except' and 'except*' on the same 'try'");
                 }

@@ -195,6 +195,7 @@ NJ_MUST NjExpr *nj_parse_star_expression(NjParser *p);
 NJ_MUST NjExpr *nj_parse_star_named_expression(NjParser *p);
 NJ_MUST NjExpr *nj_parse_expressions(NjParser *p); /* no stars */
 NJ_MUST NjExpr *nj_parse_expression(NjParser *p);
+NJ_MUST NjExpr *nj_parse_expression_plain(NjParser *p); /* no memo, no mistakes */
 NJ_MUST NjExpr *nj_parse_named_expression(NjParser *p);
 NJ_MUST NjExpr *nj_parse_disjunction(NjParser *p);
 NJ_MUST NjExpr *nj_parse_inversion(NjParser *p);
@@ -204,6 +205,8 @@ NJ_MUST NjExpr *nj_parse_argument(NjParser *p); /* expression or NAME := express
 /* fstring.c: the rest of a format spec after ':'. 0, or -1. */
 NJ_MUST int nj_parse_skip_spec(NjParser *p, bool template);
 NJ_MUST NjExpr *nj_parse_primary(NjParser *p);
+/* Second pass: parses a primary for the sake of mistakes in it; moves nothing. */
+void nj_parse_probe_target(NjParser *p);
 NJ_MUST NjExpr *nj_parse_yield(NjParser *p);
 NJ_MUST NjExpr *nj_parse_annotated_rhs(NjParser *p); /* yield or star_expressions */
 NJ_MUST NjExpr *nj_parse_star_targets(NjParser *p);  /* of `for', context Store */
@@ -234,7 +237,7 @@ PyObject *nj_parse_type_comment(NjParser *p, const NjToken *t);
 /* parse_error.c: raising */
 NJ_COLD void *nj_syntax_error(NjParser *p, const char *format, ...); /* at last token */
 NJ_COLD void *nj_indentation_error(NjParser *p, const char *format, ...);
-NJ_COLD void *nj_syntax_error_at(NjParser *p, NjPos pos, const char *format, ...);
+NJ_COLD void *nj_parser_error_at(NjParser *p, NjPos pos, const char *format, ...);
 /* From the start of pos to where the lexer is. */
 NJ_COLD void *nj_syntax_error_from(NjParser *p, NjPos pos, const char *format, ...);
 NJ_COLD void nj_parser_lexer_error(NjParser *p);
@@ -271,12 +274,9 @@ const char *nj_diag_expr_name(NjExpr *e);
 /* Memo of the second pass: rule ids. */
 enum NjRule {
     R_EXPRESSION,
-    R_NAMED,
     R_DISJUNCTION,
     R_BITWISE_OR,
-    R_PRIMARY,
-    R_ATOM,
-    R_STAR_EXPRESSIONS,
+    R_FACTOR,
     R_COUNT
 };
 bool nj_memo_find(NjParser *p, int rule, NjExpr **out);

@@ -122,20 +122,3 @@ PyTypeObject PyBool_Type = {
     .tp_new = bool_new,
     .tp_vectorcall = bool_vectorcall,
 };
-
-#undef Py_IsTrue
-#undef Py_IsFalse
-PyAPI_FUNC(int) Py_IsTrue(PyObject *x);
-PyAPI_FUNC(int) Py_IsFalse(PyObject *x);
-
-int
-Py_IsTrue(PyObject *x)
-{
-    return x == Py_True;
-}
-
-int
-Py_IsFalse(PyObject *x)
-{
-    return x == Py_False;
-}

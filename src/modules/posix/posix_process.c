@@ -1,7 +1,6 @@
 /* posix_process.c - processes, ids, scheduling, the environment.
  *
- * Around fork: PyOS_BeforeFork takes the import lock and runs the registered callables in
- * reverse order; the child reinitialises what belonged to the threads it does not have.
+ * What happens around fork is runtime/signals.c's (PyOS_BeforeFork and kin).
  * SPDX-License-Identifier: MIT
  */
 #include "modules/posix/posix_int.h"
@@ -903,57 +902,6 @@ static PyObject *
 posix_posix_spawnp(PyObject *module, PyObject *args, PyObject *kw)
 {
     return do_spawn(module, args, kw, "posix_spawnp", true);
-}
-
-static void
-run_fork_hooks(PyObject *hooks, bool reverse)
-{
-    if (!hooks) {
-        return;
-    }
-    PyObject *exc = PyErr_GetRaisedException();
-    NJ_OWN copy = PyList_GetSlice(hooks, 0, PyList_GET_SIZE(hooks));
-    Py_ssize_t n = copy ? PyList_GET_SIZE(copy) : 0;
-    for (Py_ssize_t i = 0; i < n; i++) {
-        PyObject *f = PyList_GET_ITEM(copy, reverse ? n - 1 - i : i);
-        NJ_OWN r = PyObject_CallNoArgs(f);
-        if (!r) {
-            PyErr_FormatUnraisable("Exception ignored in fork hook %R", f);
-        }
-    }
-    PyErr_SetRaisedException(exc);
-}
-
-void
-PyOS_BeforeFork(void)
-{
-    run_fork_hooks(nj_interp()->rt.before_fork, true);
-    nj_import_lock();
-}
-
-void
-PyOS_AfterFork_Parent(void)
-{
-    nj_import_unlock();
-    run_fork_hooks(nj_interp()->rt.after_fork_parent, false);
-}
-
-void
-PyOS_AfterFork_Child(void)
-{
-    nj_mem_after_fork();
-    nj_tstate_after_fork();
-    nj_import_after_fork_child();
-    nj_threads_after_fork_child();
-    run_fork_hooks(nj_interp()->rt.after_fork_child, false);
-}
-
-PyAPI_FUNC(void) PyOS_AfterFork(void);
-
-void
-PyOS_AfterFork(void)
-{
-    PyOS_AfterFork_Child();
 }
 
 static int

@@ -824,9 +824,16 @@ nj_parse_strings(NjParser *p)
     int start = p->pos;
     int base = p->tmp_len;
     bool any_f = false, any_t = false, any_plain = false, any_bytes = false,
-         any_str = false;
+         any_str = false, mixed = false;
     for (;;) {
         NjTok k = at(p);
+        if (any_t ? k == T_STRING || k == T_FSTRING_START
+                  : k == T_TSTRING_START && (any_f || any_plain)) {
+            if (!p->diag) {
+                break; /* does not belong to this run */
+            }
+            mixed = true;
+        }
         if (k == T_STRING) {
             bool bytes;
             NjExpr *e = parse_string_token(p, p->pos, &bytes);
@@ -855,7 +862,7 @@ nj_parse_strings(NjParser *p)
             break;
         }
     }
-    if (any_t && (any_f || any_plain)) {
+    if (mixed) {
         return nj_parser_error_at(p, pos_from(p, start),
                                   "cannot mix t-string literals with string or bytes "
                                   "literals");

@@ -1490,6 +1490,7 @@ nextline:
         }
         return;
     }
+    const char *comment = NULL;
 again:;
     const char *p = lx->cur;
     while (*p == ' ' || *p == '\t' || *p == '\f') {
@@ -1515,6 +1516,7 @@ again:;
             lx->comment_newline = lx->blank_line;
             return;
         }
+        comment = p;
         goto again;
     case 0:
         if (p >= lx->end) {
@@ -1545,12 +1547,13 @@ again:;
                 goto nextline;
             }
             lx->blank_line = false;
+            comment = NULL;
             begin_line(lx);
             goto again;
         }
         lx->at_line_start = true;
         lx->line_pending = true;
-        make(lx, t, T_NEWLINE, p, p + 1);
+        make(lx, t, T_NEWLINE, comment ? comment : p, p + 1);
         return;
     case '\\':
         if (p[1] != '\n') {

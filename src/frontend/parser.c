@@ -1223,13 +1223,14 @@ parse_try(NjParser *p)
         if (p->tmp_len > base && this_star != star) {
             if (p->diag) {
                 p->pos += 1 + this_star;
-                if (at(p) != T_COLON && nj_parse_starts_expression(at(p))) {
-                    NjExpr *type = nj_parse_expression(p);
-                    if (type && accept(p, T_AS)) {
+                bool ok = !this_star;
+                if (nj_parse_starts_expression(at(p))) {
+                    ok = nj_parse_expression(p) != NULL;
+                    if (ok && accept(p, T_AS)) {
                         accept(p, T_NAME);
                     }
                 }
-                if (at(p) == T_COLON && !p->err) {
+                if (ok && at(p) == T_COLON && !p->err) {
                     NjToken *a = &p->toks[handler_at], *b = a + this_star;
                     return nj_parser_error_at(
                         p, (NjPos){a->lineno, a->col, b->end_lineno, b->end_col},
@@ -1619,8 +1620,18 @@ at_end_of_source(NjParser *p)
         return true;
     }
     /* a last token that had to look behind itself has seen the end */
+    switch (p->fill ? p->toks[p->fill - 1].kind : T_COUNT) {
+    case T_LEFTSHIFTEQUAL:
+    case T_RIGHTSHIFTEQUAL:
+    case T_DOUBLESTAREQUAL:
+    case T_DOUBLESLASHEQUAL:
+    case T_ELLIPSIS: return false;
+    default: break;
+    }
     return p->lx.cur == p->lx.end && p->fill
            && p->toks[p->fill - 1].kind != T_STRING
+           && p->toks[p->fill - 1].kind != T_FSTRING_END
+           && p->toks[p->fill - 1].kind != T_TSTRING_END
            && p->toks[p->fill - 1].kind != T_NEWLINE
            && p->toks[p->fill - 1].kind != T_ERRORTOKEN;
 }

@@ -1751,6 +1751,13 @@ call_missing(PyObject *self, PyObject *key)
     if (tp != &PyDict_Type) {
         PyObject *f = _PyType_LookupRef(tp, NJ_ID(__missing__));
         if (f) {
+            if (Py_IS_TYPE(f, &PyMethodDescr_Type) &&
+                ((PyMethodDescrObject *)f)->d_method->ml_flags == METH_O) {
+                /* defaultdict's: no bound method */
+                PyObject *r = ((PyMethodDescrObject *)f)->d_method->ml_meth(self, key);
+                Py_DECREF(f);
+                return r;
+            }
             descrgetfunc get = Py_TYPE(f)->tp_descr_get;
             if (get) {
                 Py_SETREF(f, get(f, self, (PyObject *)tp));

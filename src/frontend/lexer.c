@@ -697,7 +697,7 @@ scan_number(NjLexer *lx)
     if (c == 'e' || c == 'E' || c == 'j' || c == 'J') {
         return scan_tail(lx, false);
     }
-    if (nonzero) {
+    if (nonzero && !lx->extra_tokens) {
         nj_lexer_error_range(lx, (int)(lx->tok_start + 1 - lx->line_start),
                              (int)(zeros_end - lx->line_start) + 1,
                              "leading zeros in decimal integer literals are not "
@@ -1304,7 +1304,7 @@ scan_operator(NjLexer *lx, NjToken *t)
         else if (c2 == '=') {
             kind = T_LESSEQUAL, len = 2;
         }
-        else if (c2 == '>') {
+        else if (c2 == '>' && !lx->extra_tokens) {
             kind = T_NOTEQUAL, len = 2;
         }
         break;
@@ -1513,7 +1513,6 @@ again:;
                 }
                 lx->at_line_start = true;
             }
-            lx->comment_newline = lx->blank_line;
             return;
         }
         comment = p;
@@ -1534,11 +1533,7 @@ again:;
             if (lx->extra_tokens) {
                 make(lx, t, T_NL, p, p + 1);
                 lx->line_pending = true;
-                lx->comment_newline = false;
-                lx->at_line_start = lx->level == 0 || lx->at_line_start;
-                if (lx->level > 0) {
-                    lx->at_line_start = false;
-                }
+                lx->at_line_start = lx->level == 0;
                 return;
             }
             if (lx->level == 0) {

@@ -88,10 +88,8 @@ typedef struct NjLexer {
     NjLexDone done;
     bool at_line_start;
     bool line_pending;    /* a new line has to be begun before the next character */
-    bool cont_line;
     bool type_comments;
     bool extra_tokens;    /* for _tokenize: COMMENT and NL are tokens too */
-    bool comment_newline;
     bool no_warnings;
     bool blank_line;
     NjArena *arena;       /* for names; NULL: NAME tokens carry no object */

@@ -9,6 +9,8 @@
 
 #include "capi/args.h"
 
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations" /* Py_BytesWarningFlag */
+
 #define BA(o) ((PyByteArrayObject *)(o))
 #define DATA(o) PyByteArray_AS_STRING(o)
 

@@ -20,6 +20,7 @@
 #include "objects/number_state.h"
 #include "objects/str_state.h"
 #include "objects/type_state.h"
+#include "runtime/context_state.h"
 #include "runtime/gc_state.h"
 #include "runtime/interp_state.h"
 #include "vm/vm_state.h"
@@ -55,6 +56,7 @@ struct _is {
     NjStrState strs;
     NjTypeState types;
     NjGCState gc;
+    NjContextState contexts;
     NjVmState vm;
     NjInterpRuntime rt;
 };

@@ -25,7 +25,6 @@
 #include "vm/vm.h"
 
 static PyObject *type_new(PyTypeObject *metatype, PyObject *args, PyObject *kwds);
-static PyTypeObject *best_base(PyObject *bases);
 
 /* ======================================================================================
  * Allocation
@@ -831,8 +830,8 @@ solid_base(PyTypeObject *type)
     return adds_fields(type, base) ? type : base;
 }
 
-static PyTypeObject *
-best_base(PyObject *bases)
+PyTypeObject *
+nj_type_best_base(PyObject *bases)
 {
     PyTypeObject *winner = NULL, *base = NULL;
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(bases); i++) {
@@ -1006,7 +1005,7 @@ type_set_bases(PyObject *self, PyObject *bases, void *closure)
             return -1;
         }
     }
-    PyTypeObject *new_base = best_base(bases);
+    PyTypeObject *new_base = nj_type_best_base(bases);
     if (new_base == NULL || !check_compatible(type->tp_base, new_base, "__bases__")) {
         return -1;
     }
@@ -2229,7 +2228,7 @@ alloc_class(NjClassMaker *m)
 static PyObject *
 make_class(NjClassMaker *m)
 {
-    m->base = best_base(m->bases);
+    m->base = nj_type_best_base(m->bases);
     if (m->base == NULL) {
         return NULL;
     }

@@ -35,6 +35,8 @@ bool nj_type_slots_is_slot_name(PyObject *name);
 void nj_type_slots_inherit(PyTypeObject *type, PyTypeObject *base);
 
 /* type.c */
+/* The base that determines the layout; checks that all are acceptable. Borrowed/NULL. */
+PyTypeObject *nj_type_best_base(PyObject *bases);
 void nj_subtype_dealloc(PyObject *self);
 PyObject *nj_type_new_wrapper(PyObject *self, PyObject *args, PyObject *kwds);
 bool nj_is_new_wrapper(PyObject *func);

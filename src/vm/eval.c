@@ -22,6 +22,9 @@
 #endif
 #include "nj.h"
 
+#include <opcode_ids.h>
+
+#include "objects/number.h"
 #include "vm/vm_int.h"
 
 #define TRUE_WORD (nj_value_borrow(Py_True))
@@ -133,6 +136,179 @@
         ip = this_instr;                                                               \
         goto TARGET_##general;                                                         \
     } while (0)
+
+/* ---- for specialized forms ---- */
+
+static inline uint32_t
+read_u32(const NjCodeUnit *p)
+{
+    uint32_t v;
+    memcpy(&v, p, sizeof(v));
+    return v;
+}
+
+static inline PyObject *
+read_ptr(const NjCodeUnit *p)
+{
+    PyObject *v;
+    memcpy(&v, p, sizeof(v));
+    return v;
+}
+
+/* the common head of list and tuple iterators */
+typedef struct NjSeqIter {
+    PyObject_HEAD
+    Py_ssize_t index;
+    PyObject *seq;
+} NjSeqIter;
+
+#define IS_FLOAT(v) (!nj_value_is_int(v) && PyFloat_CheckExact(nj_value_ptr(v)))
+#define FLOAT(v) (((PyFloatObject *)nj_value_ptr(v))->ob_fval)
+
+static inline bool
+nj_as_double(Value v, double *out)
+{
+    intptr_t i;
+    if (IS_FLOAT(v)) {
+        *out = FLOAT(v);
+        return true;
+    }
+    if (nj_value_as_int(v, &i) && i <= (intptr_t)1 << 53 && i >= -((intptr_t)1 << 53)) {
+        *out = (double)i;
+        return true;
+    }
+    return false;
+}
+
+static inline bool
+is_unique_float(Value v)
+{
+    return nj_value_is_owned(v) && v.bits != 0 &&
+           Py_IS_TYPE((PyObject *)v.bits, &PyFloat_Type) &&
+           ((PyObject *)v.bits)->ob_refcnt == 1;
+}
+
+/* The double result of a binary operation on a and b goes into a box that nobody else
+ * sees: an operand's, or that of the local which the next instruction overwrites. */
+#define FLOAT_RESULT(a, b, expr)                                                       \
+    do {                                                                               \
+        double x_ = (expr);                                                            \
+        if (ip->op.code == STORE_FAST && is_unique_float(LOCAL(ip->op.arg))) {         \
+            ((PyFloatObject *)LOCAL(ip->op.arg).bits)->ob_fval = x_;                   \
+            nj_value_close(a);                                                         \
+            nj_value_close(b);                                                         \
+            sp -= 2;                                                                   \
+            ip++;                                                                      \
+            DISPATCH();                                                                \
+        }                                                                              \
+        if (is_unique_float(a)) {                                                      \
+            ((PyFloatObject *)(a).bits)->ob_fval = x_;                                 \
+            r = (a);                                                                   \
+            nj_value_close(b);                                                         \
+        }                                                                              \
+        else if (is_unique_float(b)) {                                                 \
+            ((PyFloatObject *)(b).bits)->ob_fval = x_;                                 \
+            r = (b);                                                                   \
+            nj_value_close(a);                                                         \
+        }                                                                              \
+        else {                                                                         \
+            PyObject *o_ = nj_float_new(x_);                                           \
+            if (o_ == NULL) {                                                          \
+                goto error;                                                            \
+            }                                                                          \
+            nj_value_close(a);                                                         \
+            nj_value_close(b);                                                         \
+            r = nj_value_steal(o_);                                                    \
+        }                                                                              \
+    } while (0)
+
+/* a truth value for the stack, or straight into a conditional jump */
+#define PUSH_OR_BRANCH(t)                                                              \
+    do {                                                                               \
+        if (ip->op.code == POP_JUMP_IF_FALSE) {                                        \
+            oparg = ip->op.arg;                                                        \
+            ip += 2;                                                                   \
+            if (!(t)) {                                                                \
+                ip += oparg;                                                           \
+                DISPATCH_BARRIER();                                                    \
+            }                                                                          \
+            DISPATCH();                                                                \
+        }                                                                              \
+        *sp++ = (t) ? TRUE_WORD : FALSE_WORD;                                          \
+        DISPATCH();                                                                    \
+    } while (0)
+
+/* the next item of a for loop: mostly stored into a local at once */
+#define PUSH_OR_STORE(word)                                                            \
+    do {                                                                               \
+        Value item_ = (word);                                                          \
+        if (ip->op.code == STORE_FAST) {                                               \
+            Value *slot_ = &LOCAL(ip->op.arg);                                         \
+            Value old_ = *slot_;                                                       \
+            *slot_ = item_;                                                            \
+            frame->instr_ptr = ip;                                                     \
+            ip++;                                                                      \
+            nj_value_xclose(old_);                                                     \
+            DISPATCH();                                                                \
+        }                                                                              \
+        *sp++ = item_;                                                                 \
+        DISPATCH();                                                                    \
+    } while (0)
+
+#define CHECK_OWNER_VERSION(general)                                                   \
+    do {                                                                               \
+        if (nj_value_is_int(owner) ||                                                  \
+            Py_TYPE(nj_value_ptr(owner))->tp_version_tag != read_u32(&this_instr[2])) { \
+            ip = this_instr;                                                           \
+            goto TARGET_##general;                                                     \
+        }                                                                              \
+    } while (0)
+
+#define IS_METHOD_DESCR(v, flags)                                                      \
+    (!nj_value_is_int(v) && Py_IS_TYPE(nj_value_ptr(v), &PyMethodDescr_Type) &&        \
+     ((PyMethodDescrObject *)nj_value_ptr(v))->d_method->ml_flags == (flags))
+
+#define C_ARGS_MAX 8
+#define RAW_ARGS(raw, args, n)                                                         \
+    do {                                                                               \
+        raw[0] = NULL;                                                                 \
+        for (int i_ = 0; i_ < (n); i_++) {                                             \
+            raw[i_ + 1] = (PyObject *)((args)[i_].bits & ~(uintptr_t)1);               \
+        }                                                                              \
+    } while (0)
+#define C_STACK_CHECK()                                                                \
+    do {                                                                               \
+        if (NJ_UNLIKELY((uintptr_t)__builtin_frame_address(0) <                        \
+                        ((NjThread *)tstate)->c_stack_soft) &&                         \
+            nj_c_stack_error(tstate, " while calling a Python object") < 0) {          \
+            goto error;                                                                \
+        }                                                                              \
+    } while (0)
+#define CHECK_RESULT(o, callable)                                                      \
+    do {                                                                               \
+        if (NJ_UNLIKELY((o) == NULL || tstate->current_exception != NULL)) {           \
+            o = _Py_CheckFunctionResult(tstate, callable, o, NULL);                    \
+            if (o == NULL) {                                                           \
+                goto error;                                                            \
+            }                                                                          \
+        }                                                                              \
+    } while (0)
+/* n words consumed, one result: the state of the stack that the breaker may see */
+#define BREAKER_AFTER(n, r)                                                            \
+    do {                                                                               \
+        if (NJ_UNLIKELY(tstate->eval_breaker & 0xff)) {                                \
+            sp -= (n);                                                                 \
+            *sp++ = (r);                                                               \
+            SAVE_SP();                                                                 \
+            if (nj_eval_breaker(tstate) < 0) {                                         \
+                goto error;                                                            \
+            }                                                                          \
+            DISPATCH();                                                                \
+        }                                                                              \
+    } while (0)
+
+PyAPI_FUNC(PyObject *) _Py_CheckFunctionResult(PyThreadState *tstate, PyObject *callable,
+                                               PyObject *result, const char *where);
 
 PyObject *
 _PyEval_EvalFrameDefault(PyThreadState *tstate, NjFrame *frame, int throwflag)

@@ -515,7 +515,7 @@ nj_join_strings(Value *words, int n)
 }
 
 int
-nj_list_append_steal(PyObject *list, PyObject *v)
+nj_vm_list_append_steal(PyObject *list, PyObject *v)
 {
     PyListObject *l = (PyListObject *)list;
     Py_ssize_t n = Py_SIZE(l);
@@ -923,7 +923,7 @@ nj_match_class(PyObject *subject, PyObject *type, int npos, PyObject *names)
                 if (t <= 0) {
                     return t < 0 ? NULL : Py_NewRef(Py_None);
                 }
-                if (nj_list_append_steal(attrs, v) < 0) {
+                if (nj_vm_list_append_steal(attrs, v) < 0) {
                     return NULL;
                 }
             }
@@ -935,7 +935,7 @@ nj_match_class(PyObject *subject, PyObject *type, int npos, PyObject *names)
         if (t <= 0) {
             return t < 0 ? NULL : Py_NewRef(Py_None);
         }
-        if (nj_list_append_steal(attrs, v) < 0) {
+        if (nj_vm_list_append_steal(attrs, v) < 0) {
             return NULL;
         }
     }

@@ -58,7 +58,7 @@ PyObject *nj_tuple_from_words(NjFrame *f, Value *words, int n);
 PyObject *nj_list_from_words(NjFrame *f, Value *words, int n);
 PyObject *nj_build_map(NjFrame *f, Value *words, int n);
 PyObject *nj_join_strings(Value *words, int n);
-int nj_list_append_steal(PyObject *list, NJ_STEALS PyObject *v);
+int nj_vm_list_append_steal(PyObject *list, NJ_STEALS PyObject *v);
 int nj_list_extend(PyObject *list, PyObject *iterable);
 int nj_set_add(PyObject *set, PyObject *v);
 int nj_set_update(PyObject *set, PyObject *iterable);

@@ -35,6 +35,7 @@ typedef struct NjVmState {
     Py_ssize_t code_extra_count;
     freefunc code_extra_free[255];
     PyObject *common_consts[5]; /* LOAD_COMMON_CONSTANT, owned, filled lazily */
+    PyObject *builtin_len, *builtin_isinstance, *list_append; /* owned; for CALL_LEN ... */
     PyObject *func_freelist, *gen_freelist;
     PyObject *asyncgen_value_freelist, *asyncgen_asend_freelist;
     NjMonitor monitor;

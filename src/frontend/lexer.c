@@ -513,7 +513,7 @@ static int
 check_number_end(NjLexer *lx, const char *kind)
 {
     unsigned char c = (unsigned char)*lx->cur;
-    if (!IS(c, C_IDSTART)) {
+    if (!IS(c, C_IDSTART) || lx->extra_tokens) {
         return 0;
     }
     const char *p = lx->cur + 1;
@@ -1245,7 +1245,7 @@ scan_name(NjLexer *lx, NjToken *t)
         h = hash_step(h, c);
     }
     lx->cur = p;
-    if (NJ_UNLIKELY(any & 0x80) && check_identifier(lx) < 0) {
+    if (NJ_UNLIKELY(any & 0x80) && !lx->extra_tokens && check_identifier(lx) < 0) {
         make_error(lx, t);
         return;
     }
@@ -1408,12 +1408,16 @@ scan_operator(NjLexer *lx, NjToken *t)
     case '}': {
         lx->cur = s + 1;
         char pc = m ? (m->template ? 't' : 'f') : 0;
-        if (m && m->fields == 0 && c == '}') {
+        if (m && c == '}'
+            && (m->fields == 0 || lx->level < m->field[m->fields - 1].level)) {
             raise_here(lx, "%c-string: single '}' is not allowed", pc);
             make_error(lx, t);
             return;
         }
         if (m == NULL ? lx->level == 0 : lx->level == m->base_level) {
+            if (lx->extra_tokens) {
+                break;
+            }
             raise_here(lx, "unmatched '%c'", c);
             make_error(lx, t);
             return;
@@ -1422,6 +1426,10 @@ scan_operator(NjLexer *lx, NjToken *t)
         char opening = lx->parens[lx->level - 1];
         if (!((opening == '(' && c == ')') || (opening == '[' && c == ']')
               || (opening == '{' && c == '}'))) {
+            if (lx->extra_tokens) { /* tokenize takes what comes */
+                lx->level--;
+                break;
+            }
             if (is_field) {
                 raise_here(lx, "%c-string: unmatched '%c'", pc, c);
             }

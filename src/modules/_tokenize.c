@@ -268,9 +268,7 @@ tokeniter_next(PyObject *self)
         return NULL;
     }
     NjToken t;
-    do {
-        nj_lexer_next(&it->lx, &t);
-    } while (0);
+    nj_lexer_next(&it->lx, &t);
     if (t.kind == T_ERRORTOKEN) {
         if (!PyErr_Occurred()) {
             raise_lexer_error(it);
@@ -284,7 +282,22 @@ tokeniter_next(PyObject *self)
     NJ_OWN text = NULL;
     NJ_OWN line = NULL;
     bool at_end = kind == T_ENDMARKER || (kind == T_DEDENT && it->lx.cur >= it->lx.end);
-    if (at_end) {
+    if (!it->extra_tokens && t.col < 0) {
+        it->finished = kind == T_ENDMARKER;
+        col = end_col = -1;
+        text = PyUnicode_FromStringAndSize(NULL, 0);
+        line = lines_text(it, first, last);
+    }
+    else if (!it->extra_tokens && kind == T_NEWLINE) {
+        bool crlf = it->lines[first - 1].crlf;
+        col = char_col(it, first, t.col);
+        end_col = char_col(it, last, t.end_col - 1) + crlf;
+        NJ_OWN shown = PyUnicode_DecodeUTF8(it->text + t.start, t.end - 1 - t.start,
+                                            "replace");
+        text = shown ? PyUnicode_FromFormat("%U%s", shown, crlf ? "\r" : "") : NULL;
+        line = lines_text(it, first, last);
+    }
+    else if (at_end) {
         it->finished = kind == T_ENDMARKER;
         first = last = it->lx.lineno + 1;
         col = end_col = 0;

@@ -905,6 +905,9 @@ static PyObject *
 Struct_sizeof(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     Struct *self = (Struct *)op;
+    if (!ready(self)) {
+        return NULL;
+    }
     Py_ssize_t n = Py_TYPE(op)->tp_basicsize + (Py_ssize_t)sizeof(Code);
     for (const Code *c = self->codes; c && c->letter; c++) {
         n += (Py_ssize_t)sizeof(Code);

@@ -363,6 +363,7 @@ free_unit(NjUnit *u)
     Py_XDECREF(u->cellvars);
     Py_XDECREF(u->freevars);
     Py_XDECREF(u->fast_hidden);
+    Py_XDECREF(u->ever_hidden);
     Py_XDECREF(u->static_attributes);
     Py_XDECREF(u->deferred);
     Py_XDECREF(u->cond_indices);
@@ -410,9 +411,10 @@ nj_gen_enter(NjCompiler *c, PyObject *name, NjUnitKind kind, const void *key, in
     u->cellvars = PyDict_New();
     u->freevars = PyDict_New();
     u->fast_hidden = PySet_New(NULL);
+    u->ever_hidden = PySet_New(NULL);
     u->code = nj_arena_zalloc(c->arena, sizeof(NjCode));
     bool ok = u->consts && u->const_list && u->names && u->varnames && u->cellvars &&
-              u->freevars && u->fast_hidden && u->code;
+              u->freevars && u->fast_hidden && u->ever_hidden && u->code;
     if (ok && kind == NJ_UNIT_CLASS) {
         u->static_attributes = PySet_New(NULL);
         ok = u->static_attributes != NULL;

@@ -1151,6 +1151,7 @@ push_inlined(NjCompiler *c, NjPos loc, NjScope *entry, Inlined *in)
             TRY(r);
             if (r == 0) {
                 TRY(PySet_Add(u->fast_hidden, name));
+                TRY(PySet_Add(u->ever_hidden, name));
                 if (in->hidden == NULL && (in->hidden = PyList_New(0)) == NULL) {
                     return -1;
                 }

@@ -5,6 +5,7 @@
 #ifndef NJ_FRONTEND_COMPILE_INT_H
 #define NJ_FRONTEND_COMPILE_INT_H
 
+#include <limits.h>
 #include <opcode.h>
 
 #include "frontend/ast.h"
@@ -106,6 +107,7 @@ typedef struct NjUnit {
     PyObject *cellvars;
     PyObject *freevars;
     PyObject *fast_hidden;   /* set: fast locals of inlined comprehensions in a class */
+    PyObject *ever_hidden;   /* set: all that ever were in fast_hidden */
     PyObject *static_attributes; /* set, classes only */
     PyObject *deferred;      /* list of addresses (int) of AnnAssign statements */
     PyObject *cond_indices;  /* list of int, -1: unconditional */
@@ -157,33 +159,27 @@ typedef struct NjCfgInstr {
 } NjCfgInstr;
 
 struct NjBlock {
-    NjBlock *list;  /* next allocated: reverse order of creation */
-    NjBlock *next;  /* fall-through order */
+    NjBlock *next;     /* in fall-through order */
     NjCfgInstr *at;
     int len;
     int cap;
-    int label;
+    bool has_label;    /* something jumps here (or did, when the graph was built) */
     int predecessors;
-    int startdepth;
-    NjBlock *except_stack; /* used while labelling */
-    void *estack;
-    uint64_t unsafe_mask;
+    int startdepth;    /* INT_MIN: not known */
+    void *estack;      /* handlers in effect at the start, while labelling */
+    uint64_t unsafe;   /* locals that may be unbound at the start */
     bool preserve_lasti;
     bool except_handler;
     bool cold;
     bool warm;
     bool visited;
-    int offset; /* of the first instruction, while assembling */
-    int lf_entry;
+    int index;         /* while assembling: number of the first instruction */
 };
 
 typedef struct NjCfg {
     NjArena *arena;
     NjBlock *entry;
-    NjBlock *all;
-    NjBlock *cur;
-    int cur_label;
-    int next_label;
+    int nblocks;
 } NjCfg;
 
 /* What the assembler needs besides instructions. */
@@ -200,24 +196,70 @@ typedef struct NjAsmInput {
 /* codegen.c */
 NJ_MUST PyObject *nj_codegen_module(NjCompiler *c, NjMod *mod);
 
-/* cfg.c */
+/* cfg.c: from linear code to a graph; after optimizing, to its final order. */
 NJ_MUST int nj_cfg_build(NjAsmInput *in);
 NJ_MUST int nj_cfg_finish(NjAsmInput *in);
 NJ_MUST int nj_cfg_add(NjCfg *g, NjBlock *b, NjCfgInstr i);
 NJ_MUST int nj_cfg_insert(NjCfg *g, NjBlock *b, int pos, NjCfgInstr i);
 NJ_MUST NjBlock *nj_cfg_new_block(NjCfg *g);
+int nj_cfg_remove_nops_in(NjBlock *b);
+int nj_cfg_remove_nops(NjCfg *g);
+void nj_cfg_remove_nops_and_jumps(NjCfg *g);
+NJ_MUST int nj_cfg_remove_unreachable(NjCfg *g);
+NJ_MUST int nj_cfg_resolve_lines(NjCfg *g);
+
 NJ_INLINE NjCfgInstr *
 nj_block_last(NjBlock *b)
 {
     return b->len == 0 ? NULL : &b->at[b->len - 1];
 }
-int nj_cfg_remove_nops_of(NjBlock *b, int prev_line, NjBlock *only);
-int nj_cfg_remove_redundant_nops(NjCfg *g);
-NJ_MUST int nj_cfg_remove_unreachable(NjCfg *g);
+NJ_INLINE void
+nj_instr_nop(NjCfgInstr *i)
+{
+    i->op = NOP;
+    i->arg = 0;
+    i->target = NULL;
+}
+NJ_INLINE bool
+nj_is_block_push(int op)
+{
+    return op == SETUP_FINALLY || op == SETUP_CLEANUP || op == SETUP_WITH;
+}
+NJ_INLINE bool
+nj_is_jump(int op)
+{
+    return (nj_op_flags(op) & NJ_OPF_JUMP) != 0;
+}
+NJ_INLINE bool
+nj_is_uncond_jump(int op)
+{
+    return op == JUMP || op == JUMP_NO_INTERRUPT || op == JUMP_FORWARD ||
+           op == JUMP_BACKWARD || op == JUMP_BACKWARD_NO_INTERRUPT;
+}
+NJ_INLINE bool
+nj_is_scope_exit(int op)
+{
+    return op == RETURN_VALUE || op == RAISE_VARARGS || op == RERAISE ||
+           op == INTERPRETER_EXIT;
+}
+NJ_INLINE bool
+nj_block_falls_through(NjBlock *b)
+{
+    NjCfgInstr *last = nj_block_last(b);
+    return last == NULL || !(nj_is_scope_exit(last->op) || nj_is_uncond_jump(last->op));
+}
+NJ_INLINE NjBlock *
+nj_block_nonempty(NjBlock *b)
+{
+    while (b != NULL && b->len == 0) {
+        b = b->next;
+    }
+    return b;
+}
 
 /* cfg_opt.c */
 NJ_MUST int nj_cfg_optimize(NjAsmInput *in);
-void nj_cfg_load_fast_borrow(NjAsmInput *in);
+NJ_MUST int nj_cfg_borrow_locals(NjAsmInput *in);
 
 /* assemble.c */
 NJ_MUST PyObject *nj_assemble(NjAsmInput *in);

@@ -1154,12 +1154,7 @@ nj_format_complex(PyObject *v, PyObject *spec)
         unknown_code(type, v);
         return NULL;
     }
-    if (f.fill == '0' && !f.fill_given) {
-        PyErr_SetString(PyExc_ValueError,
-                        "Zero padding is not allowed in complex format specifier");
-        return NULL;
-    }
-    if (f.fill == '0' && f.align == '=') {
+    if (f.fill == '0') {
         PyErr_SetString(PyExc_ValueError,
                         "Zero padding is not allowed in complex format specifier");
         return NULL;

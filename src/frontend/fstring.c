@@ -824,15 +824,23 @@ nj_parse_strings(NjParser *p)
     int start = p->pos;
     int base = p->tmp_len;
     bool any_f = false, any_t = false, any_plain = false, any_bytes = false,
-         any_str = false, mixed = false;
+         any_str = false, mixed = false, t_second = false;
     for (;;) {
         NjTok k = at(p);
-        if (any_t ? k == T_STRING || k == T_FSTRING_START
-                  : k == T_TSTRING_START && (any_f || any_plain)) {
+        if (!mixed
+            && (any_t ? k == T_STRING || k == T_FSTRING_START
+                      : k == T_TSTRING_START && (any_f || any_plain))) {
             if (!p->diag) {
                 break; /* does not belong to this run */
             }
             mixed = true;
+            t_second = !any_t;
+        }
+        if (mixed && t_second && k != T_TSTRING_START) {
+            break;
+        }
+        if (mixed && !t_second && k == T_TSTRING_START) {
+            break;
         }
         if (k == T_STRING) {
             bool bytes;

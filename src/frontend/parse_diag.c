@@ -224,6 +224,14 @@ expression_mistakes(NjParser *p)
         if (p->err) {
             return;
         }
+        if (next == T_LBRACE) {
+            /* `x {a b}': what is inside is looked at before the whole */
+            p->pos++;
+            if (at(p) == T_STAR || at(p) == T_YIELD || nj_parse_starts_expression(at(p))) {
+                (void)PIECE(p, nj_parse_annotated_rhs(p));
+            }
+            p->pos = after_a;
+        }
         if (nj_parse_starts_expression(next)) {
             NjExpr *b = PIECE(p, quiet_expression(p));
             if (b && !is_legacy(p, a) && p->toks[p->pos - 1].level != 0) {

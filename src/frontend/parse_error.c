@@ -200,7 +200,7 @@ void *
 nj_forced(NjParser *p, const char *what)
 {
     NjToken *t = peek(p);
-    if (p->err) {
+    if (p->err || !p->diag) {
         return NULL;
     }
     return nj_parser_error_at(p, tok_pos(t), "expected '%s'", what);

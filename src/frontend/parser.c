@@ -1291,7 +1291,9 @@ parse_def(NjParser *p, int start, NjSeq *decorators)
     PyObject *name = t->name;
     p->pos++;
     NjSeq *type_params = NULL;
-    if (at(p) == T_LSQB && !(type_params = parse_type_params(p))) {
+    NjMark bracket = mark(p);
+    if (at(p) == T_LSQB && !(type_params = parse_type_params(p))
+        && !give_up(p, bracket)) {
         return NULL;
     }
     if (!accept(p, T_LPAR)) {
@@ -1305,10 +1307,9 @@ parse_def(NjParser *p, int start, NjSeq *decorators)
     NjExpr *returns = NULL;
     NjMark arrow = mark(p);
     if (accept(p, T_RARROW) && !(returns = nj_parse_expression(p))) {
-        if (failed_hard(p)) {
+        if (!give_up(p, arrow)) {
             return NULL;
         }
-        back_to(p, arrow);
     }
     if (!accept(p, T_COLON)) {
         return nj_forced(p, ":");

@@ -244,7 +244,7 @@ NJ_COLD void nj_parser_lexer_error(NjParser *p);
 NJ_COLD void nj_parser_finish_error(NjParser *p, int last_token);
 /* An exception is set: lexer errors in the rest of the text go before it. */
 NJ_COLD void nj_parser_check_rest(NjParser *p);
-NJ_COLD void *nj_forced(NjParser *p, const char *what); /* "expected 'what'" */
+NJ_COLD void *nj_forced(NjParser *p, const char *what); /* second pass: "expected 'what'" */
 NJ_COLD void *nj_raise_at(NjParser *p, PyObject *type, int lineno, int col,
                           int end_lineno, int end_col, const char *format, ...);
 NJ_COLD void nj_raise_incomplete(NjParser *p);

@@ -20,7 +20,7 @@
 #include <math.h>
 
 enum {
-    MUL_GMP_DIGITS = 16, /* smaller factor from which GMP multiplies faster than we do */
+    MUL_GMP_DIGITS = 11, /* smaller factor from which GMP multiplies faster than we do */
     STACK_LIMBS = 64,
 };
 

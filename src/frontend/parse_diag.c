@@ -224,14 +224,6 @@ expression_mistakes(NjParser *p)
         if (p->err) {
             return;
         }
-        if (next == T_LBRACE) {
-            /* `x {a b}': what is inside is looked at before the whole */
-            p->pos++;
-            if (at(p) == T_STAR || at(p) == T_YIELD || nj_parse_starts_expression(at(p))) {
-                (void)PIECE(p, nj_parse_annotated_rhs(p));
-            }
-            p->pos = after_a;
-        }
         if (nj_parse_starts_expression(next)) {
             NjExpr *b = PIECE(p, quiet_expression(p));
             if (b && !is_legacy(p, a) && p->toks[p->pos - 1].level != 0) {
@@ -439,14 +431,15 @@ assignment_mistakes(NjParser *p)
         }
     }
     else if (a && at(p) == T_COMMA) {
-        while (accept(p, T_COMMA)) {
-            NjTok next = at(p);
-            if (next != T_STAR && !nj_parse_starts_expression(next)) {
-                break;
-            }
+        /* lists of expressions, one right after the other */
+        p->pos++;
+        while (at(p) == T_STAR || nj_parse_starts_expression(at(p))) {
+            NjMark item = mark(p);
             if (!PIECE(p, nj_parse_star_named_expression(p))) {
+                back_to(p, item);
                 break;
             }
+            accept(p, T_COMMA);
         }
         if (accept(p, T_COLON) && PIECE(p, nj_parse_expression(p))) {
             nj_parser_error_at(p, a->pos,
@@ -705,6 +698,22 @@ nj_diag_dict(NjParser *p)
         return;
     }
     back_to(p, m);
+}
+
+/* After a primary, at '{': `x {a b}'. What is inside is looked at as if for a set. */
+void
+nj_diag_brace_after(NjParser *p)
+{
+    NjMark m = mark(p);
+    p->pos++;
+    while (at(p) == T_STAR || nj_parse_starts_expression(at(p))) {
+        if (!PIECE(p, nj_parse_star_named_expression(p)) || !accept(p, T_COMMA)) {
+            break;
+        }
+    }
+    if (!p->err) {
+        back_to(p, m);
+    }
 }
 
 /* At '{': `{**a for a in b}' */

@@ -282,7 +282,7 @@ nj_parser_check_rest(NjParser *p)
     do {
         nj_lexer_next(&p->lx, &t);
     } while (t.kind != T_ENDMARKER && t.kind != T_ERRORTOKEN);
-    if (p->lx.modes_len && PyErr_Occurred()) {
+    if (p->lx.modes_len) {
         PyErr_Clear(); /* errors within f-strings do not take precedence */
     }
     else if (t.kind == T_ERRORTOKEN && !PyErr_Occurred() && p->lx.level

@@ -908,6 +908,12 @@ nj_parse_primary(NjParser *p)
     while (e) {
         NjTok k = at(p);
         if (k != T_DOT && k != T_LPAR && k != T_LSQB) {
+            if (NJ_UNLIKELY(p->diag) && k == T_LBRACE) {
+                nj_diag_brace_after(p);
+                if (p->err) {
+                    return NULL;
+                }
+            }
             return e;
         }
         NjMark m = mark(p);
@@ -1040,13 +1046,21 @@ parse_paren_inner(NjParser *p)
 static NjExpr *
 parse_display(NjParser *p, NjExpr *(*inner)(NjParser *))
 {
-    if (NJ_LIKELY(!p->diag)) {
+    if (NJ_LIKELY(!p->peg)) {
         return inner(p);
     }
     NjMark m = mark(p);
     NjExpr *e = inner(p);
     if (e || p->err) {
         return e;
+    }
+    if (!p->diag) {
+        if (p->toks[m.pos].kind == T_LBRACE) {
+            /* mistakes in dicts are noticed by probes too */
+            back_to(p, m);
+            nj_diag_dict(p);
+        }
+        return NULL;
     }
     NjTok open = (NjTok)p->toks[m.pos].kind;
     back_to(p, m);

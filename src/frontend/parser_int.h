@@ -259,6 +259,7 @@ NJ_COLD void nj_diag_group(NjParser *p);         /* at '(' */
 NJ_COLD void nj_diag_comprehension(NjParser *p); /* at the bracket */
 NJ_COLD void nj_diag_dict(NjParser *p);          /* at '{' */
 NJ_COLD void nj_diag_dict_comprehension(NjParser *p);
+NJ_COLD void nj_diag_brace_after(NjParser *p);
 NJ_COLD void nj_diag_arguments(NjParser *p);     /* after '(' */
 NJ_COLD void nj_diag_starred(NjParser *p);       /* at '*' of an argument */
 NJ_COLD void nj_diag_params(NjParser *p, bool lambda);

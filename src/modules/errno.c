@@ -431,7 +431,7 @@ errno_exec(PyObject *mod)
         }
         /* of two names for a number the canonical one wins */
         bool alias = strcmp(codes[i].name, "EWOULDBLOCK") == 0 ||
-                     strcmp(codes[i].name, "EDEADLOCK") == 0 ||
+                     strcmp(codes[i].name, "EDEADLK") == 0 ||
                      strcmp(codes[i].name, "EOPNOTSUPP") == 0;
         if (!alias && PyDict_SetItem(names, code, name) < 0) {
             return -1;

@@ -43,8 +43,11 @@ PyLongObject nj_small_ints[NJ_SMALL_INT_COUNT] = {
 void
 nj_number_state_init(struct _is *interp)
 {
-    memset(&interp->numbers, 0, sizeof interp->numbers);
-    interp->numbers.max_str_digits = 4300;
+    /* The interpreter is zero-filled and the configuration has set max_str_digits: only
+     * the lists are ours to reset. */
+    NjNumberState *st = &interp->numbers;
+    st->free_ints = st->free_floats = st->free_range_iters = NULL;
+    st->n_free_ints = st->n_free_floats = st->n_free_range_iters = st->n_free_slices = 0;
 }
 
 static void

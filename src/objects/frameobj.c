@@ -1088,3 +1088,17 @@ const PyTypeObject *const PyUnstable_ExecutableKinds[PyUnstable_EXECUTABLE_KINDS
     [PyUnstable_EXECUTABLE_KIND_METHOD_DESCRIPTOR] = &PyMethodDescr_Type,
     [PyUnstable_EXECUTABLE_KINDS] = NULL,
 };
+
+PyFrameObject *
+PyThreadState_GetFrame(PyThreadState *tstate)
+{
+    NjFrame *f = nj_frame_first_complete(tstate->current_frame);
+    if (f == NULL) {
+        return NULL;
+    }
+    PyFrameObject *fo = nj_frame_peek_object(f);
+    if (fo == NULL) {
+        PyErr_Clear();
+    }
+    return (PyFrameObject *)Py_XNewRef((PyObject *)fo);
+}

@@ -122,6 +122,9 @@
     do {                                                                               \
         uint16_t c_ = this_instr[1].counter;                                           \
         if (NJ_UNLIKELY(c_ < 16)) {                                                    \
+            if (this_instr->op.code == INSTRUMENTED_INSTRUCTION) {                         \
+                break;                                                                 \
+            }                                                                          \
             SAVE_SP();                                                                 \
             call;                                                                      \
             ip = this_instr;                                                           \

@@ -232,6 +232,13 @@ int nj_trace_opcodes(PyThreadState *tstate, PyFrameObject *fo);
 /* frame.f_lineno = v (jump.c). 0 / -1. */
 int nj_frame_jump(PyFrameObject *fo, PyObject *v);
 int nj_monitor_instrument(PyCodeObject *co, PyThreadState *tstate);
+/* Fires what is due before the instrumented instruction at f->instr_ptr runs: its plain
+ * opcode, or -1. f->instr_ptr changes when a trace function jumps. */
+int nj_monitor_before(PyThreadState *tstate, NjFrame *f, NjCodeUnit *prev, int oparg,
+                      unsigned *events);
+int nj_monitor_c_call(PyThreadState *tstate, NjFrame *f, int op, int oparg, PyObject **out);
+int nj_monitor_branch(PyThreadState *tstate, NjFrame *f, NjCodeUnit *from, NjCodeUnit *to,
+                      bool right);
 int nj_monitor_stop_iteration(PyThreadState *tstate, NjFrame *f, NjCodeUnit *instr);
 /* Raise-like events. The exception is set; a failing callback replaces it. */
 void nj_monitor_raise(PyThreadState *tstate, NjFrame *f, NjCodeUnit *instr);

@@ -23,8 +23,8 @@ typedef struct NjMonitor {
     uintptr_t tool_versions[NJ_MONITOR_TOOLS];
     uintptr_t version;      /* bumped when instrumentation of all code must be redone */
     PyObject *missing, *disable;          /* sys.monitoring.MISSING / DISABLE, owned */
-    int trace_threads, profile_threads;   /* threads with a trace / profile function */
-    void *local_events;
+    uintptr_t restarts;     /* restart_events() calls */
+    int opcode_tracing;     /* some frame has f_trace_opcodes */
 } NjMonitor;
 
 typedef struct NjVmState {

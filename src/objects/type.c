@@ -22,6 +22,7 @@
 #include "capi/args.h"
 #include "objects/exc_int.h"
 #include "objects/type_priv.h"
+#include "objects/typing_int.h"
 #include "vm/vm.h"
 
 static PyObject *type_new(PyTypeObject *metatype, PyObject *args, PyObject *kwds);
@@ -1630,6 +1631,9 @@ nj_types_init(NjInterp *interp)
         if (PyType_Ready(static_types[i]) < 0) {
             return -1;
         }
+    }
+    if (nj_typing_types_ready() < 0) {
+        return -1;
     }
     for (size_t i = 0; i < NJ_ARRAY_LEN(static_types); i++) {
         seal_static_type(static_types[i]);

@@ -200,7 +200,7 @@ nj_lexer_init(NjLexer *lx, const char *buf, Py_ssize_t size, PyObject *filename,
         PyErr_SetString(PyExc_OverflowError, "source code is too large");
         return -1;
     }
-    lx->buf = lx->cur = lx->line_start = buf;
+    lx->buf = lx->cur = lx->line_start = lx->chunk_start = buf;
     lx->end = buf + size;
     lx->filename = filename;
     lx->arena = arena;
@@ -517,14 +517,14 @@ check_number_end(NjLexer *lx, const char *kind)
         return 0;
     }
     const char *p = lx->cur + 1;
-    bool kw = false;
+    bool kw = false; /* `if', `in', `is' need no separator behind them */
     switch (c) {
-    case 'a': kw = strncmp(p, "nd", 2) == 0; break;
-    case 'e': kw = strncmp(p, "lse", 3) == 0; break;
-    case 'f': kw = strncmp(p, "or", 2) == 0; break;
+    case 'a': kw = strncmp(p, "nd", 2) == 0 && !IS(p[2], C_ID); break;
+    case 'e': kw = strncmp(p, "lse", 3) == 0 && !IS(p[3], C_ID); break;
+    case 'f': kw = strncmp(p, "or", 2) == 0 && !IS(p[2], C_ID); break;
     case 'i': kw = *p == 'f' || *p == 'n' || *p == 's'; break;
-    case 'n': kw = strncmp(p, "ot", 2) == 0; break;
-    case 'o': kw = *p == 'r'; break;
+    case 'n': kw = strncmp(p, "ot", 2) == 0 && !IS(p[2], C_ID); break;
+    case 'o': kw = *p == 'r' && !IS(p[1], C_ID); break;
     default: break;
     }
     if (kw) {
@@ -1304,7 +1304,7 @@ scan_operator(NjLexer *lx, NjToken *t)
         else if (c2 == '=') {
             kind = T_LESSEQUAL, len = 2;
         }
-        else if (c2 == '>' && !lx->extra_tokens) {
+        else if (c2 == '>' && lx->diamonds) {
             kind = T_NOTEQUAL, len = 2;
         }
         break;
@@ -1480,6 +1480,7 @@ nextline:
     if (lx->line_pending) {
         lx->line_pending = false;
         begin_line(lx);
+        lx->chunk_start = lx->line_start;
     }
     if (lx->at_line_start) {
         lx->blank_line = false;
@@ -1552,6 +1553,7 @@ again:;
             lx->blank_line = false;
             comment = NULL;
             begin_line(lx);
+            lx->chunk_start = lx->line_start;
             goto again;
         }
         lx->at_line_start = true;

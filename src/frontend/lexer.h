@@ -80,6 +80,7 @@ typedef struct NjLexer {
     const char *buf, *end; /* the text, NUL-terminated, newlines are \n */
     const char *cur;
     const char *line_start;
+    const char *chunk_start; /* line_start, but not moved within a token or by a \ */
     const char *tok_start;
     int lineno; /* lines begun so far */
     int level;
@@ -91,6 +92,7 @@ typedef struct NjLexer {
     bool type_comments;
     bool extra_tokens;    /* for _tokenize: COMMENT and NL are tokens too */
     bool no_warnings;
+    bool diamonds;        /* `<>' is an operator (PEP 401) */
     bool blank_line;
     NjArena *arena;       /* for names; NULL: NAME tokens carry no object */
     PyObject *filename;   /* str */

@@ -191,8 +191,10 @@ expression_mistakes(NjParser *p)
         int n = 0;
         NjPos from = {0}, to = {0};
         while (nj_parse_starts_expression(at(p)) && at(p) != T_STRING) {
+            NjMark item = mark(p);
             NjExpr *e = PIECE(p, quiet_expression(p));
             if (!e) {
+                back_to(p, item);
                 break;
             }
             if (n++ == 0) {

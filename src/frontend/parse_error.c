@@ -262,7 +262,7 @@ nj_parser_lexer_error(NjParser *p)
                     "too many levels of indentation");
         break;
     case NJ_LEX_LINECONT:
-        nj_raise_at(p, PyExc_SyntaxError, lx->lineno, (int)(lx->cur - lx->line_start),
+        nj_raise_at(p, PyExc_SyntaxError, lx->lineno, (int)(lx->cur - lx->chunk_start),
                     lx->lineno, 0, "unexpected character after line continuation "
                                    "character");
         break;

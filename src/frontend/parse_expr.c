@@ -429,25 +429,25 @@ parse_comparison(NjParser *p)
         case T_NOTEQUAL: {
             NjToken *t = peek(p);
             bool diamond = p->lx.buf[t->start] == '<';
-            if (diamond && p->diag && !(p->flags & CO_FUTURE_BARRY_AS_BDFL)) {
-                return nj_parser_error_at(p, tok_pos(t),
-                                          "invalid syntax.  Maybe you meant '!=' instead "
-                                          "of '<>'?");
-            }
-            if (p->flags & CO_FUTURE_BARRY_AS_BDFL) {
-                if (!diamond) {
-                    p->pos++;
-                    return nj_syntax_error(
-                        p, "with Barry as BDFL, use '<>' instead of '!='");
-                }
-            }
-            else if (diamond) {
-                goto done;
+            if (p->lx.diamonds && !diamond) {
+                p->pos++;
+                return nj_syntax_error(p,
+                                       "with Barry as BDFL, use '<>' instead of '!='");
             }
             op = NJ_NotEq;
             break;
         }
-        case T_LESS: op = NJ_Lt; break;
+        case T_LESS:
+            op = NJ_Lt;
+            if (NJ_UNLIKELY(p->diag) && at_plus(p, 1) == T_GREATER) {
+                NjPos lt = tok_pos(&p->toks[p->pos]), gt = tok_pos(&p->toks[p->pos + 1]);
+                if (lt.end_col_offset == gt.col_offset && lt.lineno == gt.lineno) {
+                    return nj_parser_error_at(p, pos_between(lt, gt),
+                                              "invalid syntax.  Maybe you meant '!=' "
+                                              "instead of '<>'?");
+                }
+            }
+            break;
         case T_LESSEQUAL: op = NJ_LtE; break;
         case T_GREATER: op = NJ_Gt; break;
         case T_GREATEREQUAL: op = NJ_GtE; break;
@@ -1046,19 +1046,25 @@ parse_paren_inner(NjParser *p)
 static NjExpr *
 parse_display(NjParser *p, NjExpr *(*inner)(NjParser *))
 {
-    if (NJ_LIKELY(!p->peg)) {
-        return inner(p);
-    }
     NjMark m = mark(p);
     NjExpr *e = inner(p);
     if (e || p->err) {
         return e;
     }
     if (!p->diag) {
-        if (p->toks[m.pos].kind == T_LBRACE) {
-            /* mistakes in dicts are noticed by probes too */
+        if (p->toks[m.pos].kind == T_LBRACE && !failed_hard(p)) {
+            /* Mistakes in dicts are noticed by probes and by the first pass too: that is
+             * observable where another mistake is inside. */
+            bool first_pass = !p->peg;
+            int pos = p->pos;
             back_to(p, m);
+            p->peg = true;
             nj_diag_dict(p);
+            if (first_pass) {
+                p->peg = false;
+                nj_memo_clear(p);
+            }
+            p->pos = pos;
         }
         return NULL;
     }

@@ -455,7 +455,7 @@ parse_import_from(NjParser *p)
         for (Py_ssize_t i = 0; i < names->len; i++) {
             NjAlias *a = names->at[i];
             if (PyUnicode_CompareWithASCIIString(a->name, "barry_as_FLUFL") == 0) {
-                p->flags |= CO_FUTURE_BARRY_AS_BDFL;
+                p->lx.diamonds = true;
             }
         }
     }
@@ -1699,6 +1699,7 @@ nj_parse(NjArena *arena, const char *text, Py_ssize_t size, PyObject *filename, 
                                                       : PY_MINOR_VERSION;
     if (nj_lexer_init(&p.lx, buf, len, filename, arena) == 0) {
         p.lx.module = module;
+        p.lx.diamonds = (cf & CO_FUTURE_BARRY_AS_BDFL) != 0;
         p.lx.type_comments = (cf & PyCF_TYPE_COMMENTS) != 0;
         p.cap = (int)(len / 5 < 1 << 20 ? len / 5 : 1 << 20) + 64;
         p.toks = PyMem_Malloc((size_t)p.cap * sizeof(NjToken));

@@ -11,6 +11,7 @@
 #include "frontend/ast.h"
 #include "frontend/opinfo.h"
 #include "frontend/symtable.h"
+#include "objects/code_int.h"
 
 /* Pseudo instructions of our own, gone before the flow graph is built. */
 enum { NJ_OP_LOAD_METHOD = 300, NJ_OP_LOAD_SUPER_METHOD, NJ_OP_LOAD_ZERO_SUPER_METHOD,
@@ -309,9 +310,6 @@ NJ_MUST int nj_gen_scope_of(NjCompiler *c, PyObject *mangled);
 NjPos nj_gen_attr_loc(NjPos loc, NjExpr *attr);
 NJ_MUST int nj_gen_slice(NjCompiler *c, NjExpr *e);
 bool nj_gen_two_element_slice(NjExpr *e);
-
-/* code.c: the dict key under which equal constants are one. New reference. */
-NJ_MUST PyObject *nj_code_const_key(PyObject *o);
 
 #define LABEL(name)                                                                    \
     NjLabel name = nj_gen_label(c);                                                    \

@@ -45,6 +45,11 @@ NJ_MUST PyCodeObject *nj_code_new(const NjCodeSpec *spec);
  * cache contents: a new bytes object. */
 NJ_MUST PyObject *nj_code_bytes(PyCodeObject *co);
 
+/* The dict key under which equal constants are one: types count, signs of zeros too. */
+NJ_MUST PyObject *nj_code_const_key(PyObject *o);
+
+extern PyTypeObject NjCodeLines_Type, NjCodePositions_Type, NjCodeBranches_Type;
+
 /* Number of code units. */
 NJ_INLINE Py_ssize_t
 nj_code_size(PyCodeObject *co)

@@ -44,7 +44,14 @@ nj_drop_buf_(Py_buffer *b)
 /* NJ_TAKE(x): moves the reference out; x is NULL afterwards */
 #define NJ_TAKE(v) nj_take_(&(v))
 /* NJ_SET(x, expr): stores a new reference, then drops the old one */
-#define NJ_SET(v, expr) Py_XSETREF(v, expr)
+#define NJ_SET(v, expr)                                                                \
+    do {                                                                               \
+        /* the value first: it may take v itself */                                    \
+        PyObject *nj_new_ = (PyObject *)(expr);                                        \
+        PyObject *nj_old_ = (PyObject *)(v);                                           \
+        (v) = (void *)nj_new_;                                                         \
+        Py_XDECREF(nj_old_);                                                           \
+    } while (0)
 /* NJ_OWN_MEM(char) buf = PyMem_Malloc(n);   freed with PyMem_Free */
 #define NJ_OWN_MEM(T) __attribute__((cleanup(nj_drop_mem_))) T *
 /* NJ_OWN_BUF view = {0};   released if it was filled */

@@ -80,7 +80,12 @@ PyErr_DisplayException(PyObject *exc)
 {
     PyObject *file = nj_sys_peek(NJ_ID(stderr));
     if (!file) {
-        fprintf(stderr, "lost sys.stderr\n");
+        /* very early or very late: the least that helps */
+        NJ_OWN text = PyObject_Str(exc);
+        const char *t = text ? PyUnicode_AsUTF8(text) : NULL;
+        PyErr_Clear();
+        fprintf(stderr, "lost sys.stderr\n%s: %s\n", Py_TYPE(exc)->tp_name,
+                t ? t : "<exception str() failed>");
         return;
     }
     if (file == Py_None) {
@@ -223,41 +228,6 @@ void
 PyErr_Print(void)
 {
     PyErr_PrintEx(1);
-}
-
-/* --- compiling -------------------------------------------------------------------------------- */
-
-PyObject *
-Py_CompileStringObject(const char *text, PyObject *filename, int start,
-                       PyCompilerFlags *flags, int optimize)
-{
-    PyCompilerFlags cf = {.cf_flags = PyCF_SOURCE_IS_UTF8,
-                          .cf_feature_version = PY_MINOR_VERSION};
-    return nj_compile_text(text, (Py_ssize_t)strlen(text), filename, start,
-                           flags ? flags : &cf, optimize, NULL);
-}
-
-PyObject *
-Py_CompileStringExFlags(const char *text, const char *filename, int start,
-                        PyCompilerFlags *flags, int optimize)
-{
-    NJ_OWN name = PyUnicode_DecodeFSDefault(filename);
-    return name ? Py_CompileStringObject(text, name, start, flags, optimize) : NULL;
-}
-
-#undef Py_CompileStringFlags
-PyObject *
-Py_CompileStringFlags(const char *text, const char *filename, int start,
-                      PyCompilerFlags *flags)
-{
-    return Py_CompileStringExFlags(text, filename, start, flags, -1);
-}
-
-#undef Py_CompileString
-PyObject *
-Py_CompileString(const char *text, const char *filename, int start)
-{
-    return Py_CompileStringExFlags(text, filename, start, NULL, -1);
 }
 
 /* --- running ------------------------------------------------------------------------------------ */

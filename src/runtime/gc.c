@@ -103,6 +103,14 @@ list_size(const G *l)
     return n;
 }
 
+/* True if op has a GC header. */
+NJ_INLINE bool
+has_gc(PyObject *op)
+{
+    PyTypeObject *tp = Py_TYPE(op);
+    return (tp->tp_flags & Py_TPFLAGS_HAVE_GC) && (!tp->tp_is_gc || tp->tp_is_gc(op));
+}
+
 /* --- the references of the set ---------------------------------------------------------- */
 
 #define REFS_SHIFT 2
@@ -128,7 +136,7 @@ set_refs(G *g, Py_ssize_t n)
 static int
 visit_subtract(PyObject *op, void *unused)
 {
-    if (PyType_HasFeature(Py_TYPE(op), Py_TPFLAGS_HAVE_GC) && PyObject_IS_GC(op)) {
+    if (has_gc(op)) {
         G *g = nj_gc_head(op);
         if (is_collecting(g)) {
             g->prev -= (uintptr_t)1 << REFS_SHIFT;
@@ -142,7 +150,7 @@ static int
 visit_reachable(PyObject *op, void *arg)
 {
     G *reachable = arg;
-    if (!PyType_HasFeature(Py_TYPE(op), Py_TPFLAGS_HAVE_GC) || !PyObject_IS_GC(op)) {
+    if (!has_gc(op)) {
         return 0;
     }
     G *g = nj_gc_head(op);
@@ -241,7 +249,7 @@ move_legacy(G *unreachable, G *legacy)
 static int
 visit_move(PyObject *op, void *to)
 {
-    if (PyType_HasFeature(Py_TYPE(op), Py_TPFLAGS_HAVE_GC) && PyObject_IS_GC(op)) {
+    if (has_gc(op)) {
         G *g = nj_gc_head(op);
         if (is_collecting(g)) {
             g->prev &= ~(uintptr_t)NJ_GC_COLLECTING;
@@ -374,7 +382,7 @@ delete_garbage(NjInterp *interp, G *garbage, G *old)
 static bool
 may_be_tracked(PyObject *op)
 {
-    return PyType_HasFeature(Py_TYPE(op), Py_TPFLAGS_HAVE_GC) && PyObject_IS_GC(op) &&
+    return has_gc(op) &&
            (!PyTuple_CheckExact(op) || nj_gc_is_tracked(op));
 }
 
@@ -648,6 +656,20 @@ nj_gc_dump_shutdown(NjInterp *interp)
 }
 
 /* --- C API ------------------------------------------------------------------------------------------------ */
+
+#undef PyObject_IS_GC
+int
+PyObject_IS_GC(PyObject *op)
+{
+    return has_gc(op);
+}
+
+#undef PyType_SUPPORTS_WEAKREFS
+int
+PyType_SUPPORTS_WEAKREFS(PyTypeObject *tp)
+{
+    return tp->tp_weaklistoffset != 0;
+}
 
 Py_ssize_t
 PyGC_Collect(void)

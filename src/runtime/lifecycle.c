@@ -62,6 +62,9 @@ init_interp(PyThreadState *ts)
 {
     NjInterp *interp = ts->interp;
     const PyConfig *c = &interp->rt.config;
+    if (nj_warnings_init(interp) < 0) {
+        return ERR("can't initialize warnings");
+    }
     if (nj_import_init_core(ts) < 0) {
         return ERR("can't make sys.modules");
     }
@@ -81,9 +84,6 @@ init_interp(PyThreadState *ts)
     }
     if (nj_sys_set_stderr_early() < 0) {
         return ERR("can't set preliminary stderr");
-    }
-    if (nj_warnings_init(interp) < 0) {
-        return ERR("can't initialize warnings");
     }
     if (nj_sys_set_config(ts) < 0) {
         return ERR("can't set sys attributes");

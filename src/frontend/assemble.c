@@ -371,9 +371,9 @@ nj_assemble(NjAsmInput *in)
         fill_localsplus(in, localsplus, PyBytes_AS_STRING(kinds)) < 0) {
         return NULL;
     }
-    NJ_SET(consts, nj_gen_merge_const(in->c, NJ_TAKE(consts)));
-    NJ_SET(names, nj_gen_merge_const(in->c, NJ_TAKE(names)));
-    if (consts == NULL || names == NULL) {
+    NJ_OWN merged_consts = nj_gen_merge_const(in->c, NJ_TAKE(consts));
+    NJ_OWN merged_names = nj_gen_merge_const(in->c, NJ_TAKE(names));
+    if (merged_consts == NULL || merged_names == NULL) {
         return NULL;
     }
     NjCodeSpec spec = {
@@ -384,8 +384,8 @@ nj_assemble(NjAsmInput *in)
         .code = code,
         .firstlineno = u->firstlineno,
         .linetable = merged_line,
-        .consts = consts,
-        .names = names,
+        .consts = merged_consts,
+        .names = merged_names,
         .localsplusnames = localsplus,
         .localspluskinds = kinds,
         .argcount = u->argcount,

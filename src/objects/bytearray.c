@@ -710,7 +710,7 @@ bytearray_insert(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
     if (!_PyArg_CheckPositional("insert", nargs, 2, 2)) {
         return NULL;
     }
-    Py_ssize_t i = PyNumber_AsSsize_t(args[0], PyExc_OverflowError);
+    Py_ssize_t i = nj_ssize_arg(args[0]);
     unsigned char c;
     if ((i == -1 && PyErr_Occurred()) || nj_byte_value(args[1], &c) < 0) {
         return NULL;
@@ -769,7 +769,7 @@ bytearray_pop(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
     }
     Py_ssize_t i = -1;
     if (nargs) {
-        i = PyNumber_AsSsize_t(args[0], PyExc_OverflowError);
+        i = nj_ssize_arg(args[0]);
         if (i == -1 && PyErr_Occurred()) {
             return NULL;
         }
@@ -841,7 +841,7 @@ bytearray_copy(PyObject *self, PyObject *unused)
 static PyObject *
 bytearray_resize(PyObject *self, PyObject *arg)
 {
-    Py_ssize_t n = PyNumber_AsSsize_t(arg, PyExc_OverflowError);
+    Py_ssize_t n = nj_ssize_arg(arg);
     if (n == -1 && PyErr_Occurred()) {
         return NULL;
     }

@@ -613,7 +613,7 @@ as_bytes(PyObject *v)
 static int
 percent_directive(Out *o, const char **pf, const char *begin, const char *end, PercentArgs *a)
 {
-    const char *f = *pf + 1;
+    const char *f = *pf + 1, *first = f;
     int flags = 0;
     Py_ssize_t width = -1, prec = -1;
     Py_CLEAR(a->value);
@@ -672,7 +672,7 @@ percent_directive(Out *o, const char **pf, const char *begin, const char *end, P
     }
     char conv = *f++;
     *pf = f;
-    if (conv == '%') {
+    if (conv == '%' && f == first + 1) {
         return put(o, "%", 1);
     }
     PyObject *v = next_arg(a);

@@ -297,7 +297,7 @@ NJ_FASTARGS(replace)
     }
     Py_ssize_t max = -1;
     if (nargs == 3) {
-        max = PyNumber_AsSsize_t(args[2], PyExc_OverflowError);
+        max = nj_ssize_arg(args[2]);
         if (max == -1 && PyErr_Occurred()) {
             return NULL;
         }
@@ -456,7 +456,7 @@ split(const NjParams *params, PyObject *self, PyObject *const *args, Py_ssize_t 
     }
     Py_ssize_t max = -1;
     if (a[1] != NULL) {
-        max = PyNumber_AsSsize_t(a[1], PyExc_OverflowError);
+        max = nj_ssize_arg(a[1]);
         if (max == -1 && PyErr_Occurred()) {
             return NULL;
         }
@@ -805,7 +805,7 @@ pad_args(const char *name, PyObject *const *args, Py_ssize_t nargs, Py_ssize_t *
     if ((nargs < 1 || nargs > 2) && !_PyArg_CheckPositional(name, nargs, 1, 2)) {
         return -1;
     }
-    *width = PyNumber_AsSsize_t(args[0], PyExc_OverflowError);
+    *width = nj_ssize_arg(args[0]);
     if (*width == -1 && PyErr_Occurred()) {
         return -1;
     }
@@ -863,7 +863,7 @@ NJ_FASTARGS(rjust)
 
 NJ_NOARGS(zfill)
 {
-    Py_ssize_t width = PyNumber_AsSsize_t(arg, PyExc_OverflowError);
+    Py_ssize_t width = nj_ssize_arg(arg);
     if (width == -1 && PyErr_Occurred()) {
         return NULL;
     }

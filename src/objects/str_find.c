@@ -325,3 +325,13 @@ nj_slice_index(PyObject *o, Py_ssize_t *out)
     *out = i;
     return 0;
 }
+
+Py_ssize_t
+nj_ssize_arg(PyObject *o)
+{
+    if (PyLong_Check(o)) {
+        return PyLong_AsSsize_t(o);
+    }
+    NJ_OWN i = PyNumber_Index(o);
+    return i == NULL ? -1 : PyLong_AsSsize_t(i);
+}

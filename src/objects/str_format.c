@@ -228,7 +228,7 @@ percent_directive(Percent *f)
 {
     int flags = 0;
     Py_ssize_t width = -1, prec = -1;
-    f->pos++;
+    Py_ssize_t begin = ++f->pos;
     Py_CLEAR(f->value);
     if (f->pos < f->len && peek(f) == '(' && percent_key(f) < 0) {
         return -1;
@@ -266,7 +266,7 @@ percent_directive(Percent *f)
     if (f->pos == f->len) {
         f->w.overallocate = 0;
     }
-    if (conv == '%') {
+    if (conv == '%' && at == begin) {
         return nj_writer_char(&f->w, '%');
     }
     PyObject *v = next_arg(f);
@@ -958,13 +958,8 @@ nj_str_format_spec(PyObject *self, PyObject *spec)
     }
     if (i < n && (CH(i) == ',' || CH(i) == '_')) {
         group = CH(i++);
-        if (i < n && (CH(i) == ',' || CH(i) == '_')) {
-            if (CH(i) != group) {
-                value_error("Cannot specify both ',' and '_'.");
-            } else {
-                PyErr_Format(PyExc_ValueError, "Cannot specify '%c' with '%c'.", (int)group,
-                             (int)group);
-            }
+        if (i < n && (CH(i) == ',' || CH(i) == '_') && CH(i) != group) {
+            value_error("Cannot specify both ',' and '_'.");
             return NULL;
         }
     }
@@ -974,7 +969,17 @@ nj_str_format_spec(PyObject *self, PyObject *spec)
         if (spec_number(spec, &i, &precision) < 0) {
             return NULL;
         }
-        if (i == before) {
+        bool any = i > before;
+        if (i < n && (CH(i) == ',' || CH(i) == '_')) {
+            /* grouping of the fraction: allowed by the syntax, no use to a str */
+            Py_UCS4 fraction = CH(i++);
+            any = true;
+            if (i < n && (CH(i) == ',' || CH(i) == '_') && CH(i) != fraction) {
+                value_error("Cannot specify both ',' and '_'.");
+                return NULL;
+            }
+        }
+        if (!any) {
             value_error("Format specifier missing precision");
             return NULL;
         }
@@ -990,7 +995,7 @@ nj_str_format_spec(PyObject *self, PyObject *spec)
     }
 #undef CH
     if (group) {
-        if (type == 's' || !strchr("deEfFgGbBoxX%", type < 128 ? (int)type : 0x1)) {
+        if (type == 's' || !strchr(group == ',' ? "deEfFgG%" : "deEfFgG%boxX", type < 128 ? (int)type : 1)) {
             if (type > 32 && type < 128) {
                 PyErr_Format(PyExc_ValueError, "Cannot specify '%c' with '%c'.", (int)group,
                              (int)type);

@@ -80,6 +80,9 @@ nj_adjust_indices(Py_ssize_t *start, Py_ssize_t *end, Py_ssize_t len)
     }
 }
 
+/* An argument that must be an index: as PyLong_AsSsize_t, through __index__. */
+Py_ssize_t nj_ssize_arg(PyObject *o);
+
 /* "start" and "end" arguments of find and its kin: None or an index, clipped. */
 NJ_MUST int nj_slice_index(PyObject *o, Py_ssize_t *out);
 

@@ -528,7 +528,7 @@ str_replace(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *k
     }
     Py_ssize_t max = -1;
     if (a[2] != NULL) {
-        max = PyNumber_AsSsize_t(a[2], PyExc_OverflowError);
+        max = nj_ssize_arg(a[2]);
         if (max == -1 && PyErr_Occurred()) {
             return NULL;
         }
@@ -770,7 +770,7 @@ split_method(const NjParams *params, PyObject *self, PyObject *const *args,
     }
     Py_ssize_t max = -1;
     if (a[1] != NULL) {
-        max = PyNumber_AsSsize_t(a[1], PyExc_OverflowError);
+        max = nj_ssize_arg(a[1]);
         if (max == -1 && PyErr_Occurred()) {
             return NULL;
         }
@@ -1035,7 +1035,7 @@ parse_pad_args(const char *name, PyObject *const *args, Py_ssize_t nargs, Py_ssi
     if ((nargs < 1 || nargs > 2) && !_PyArg_CheckPositional(name, nargs, 1, 2)) {
         return -1;
     }
-    *width = PyNumber_AsSsize_t(args[0], PyExc_OverflowError);
+    *width = nj_ssize_arg(args[0]);
     if (*width == -1 && PyErr_Occurred()) {
         return -1;
     }
@@ -1100,7 +1100,7 @@ str_rjust(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
 static PyObject *
 str_zfill(PyObject *self, PyObject *arg)
 {
-    Py_ssize_t width = PyNumber_AsSsize_t(arg, PyExc_OverflowError);
+    Py_ssize_t width = nj_ssize_arg(arg);
     if (width == -1 && PyErr_Occurred()) {
         return NULL;
     }

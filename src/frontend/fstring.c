@@ -48,19 +48,18 @@ raise_decode_problem(NjParser *p)
 static NJ_COLD int
 warn_escape(NjParser *p, const char *s, const char *where, int tok, bool octal)
 {
-    if (p->diag) {
-        return 0; /* told in the first pass */
+    if (p->peg || where <= p->warned_at || (unsigned char)where[1] >= 0x80) {
+        return 0; /* told before, or too exotic */
     }
+    p->warned_at = where;
     char shown[8];
     if (octal) {
         memcpy(shown, where + 1, 3);
         shown[3] = 0;
     }
     else {
-        unsigned char c = (unsigned char)where[1];
-        int n = c < 0x80 ? 1 : c < 0xE0 ? 2 : c < 0xF0 ? 3 : 4;
-        memcpy(shown, where + 1, (size_t)n);
-        shown[n] = 0;
+        shown[0] = where[1];
+        shown[1] = 0;
     }
     NjToken *t = &p->toks[tok];
     int lineno = t->lineno;
@@ -83,14 +82,15 @@ warn_escape(NjParser *p, const char *s, const char *where, int tok, bool octal)
     if (t->kind == T_STRING) {
         const char *tok_text = p->lx.buf + t->start;
         int col = lineno == t->lineno ? t->col + (int)(where - tok_text) : (int)(where - line);
-        char prefix = tok_text[0];
-        if (prefix == 'b' || prefix == 'B' || tok_text[1] == 'b' || tok_text[1] == 'B') {
+        if (tok_text[0] != '"' && tok_text[0] != '\'') {
+            /* with a prefix the reference counts from behind the quote */
             col = lineno == t->lineno ? t->col + (int)(where - s) : (int)(where - line);
         }
-        nj_parser_error_at(p, (NjPos){lineno, col, lineno, col + 2 + 2 * octal}, format,
+        nj_parser_error_at(p, (NjPos){lineno, col, lineno, col + 2}, format,
                            shown, octal ? "octal " : "", shown);
     }
     else {
+        (void)at(p);
         nj_syntax_error(p, format, shown, octal ? "octal " : "", shown);
     }
     return -1;
@@ -704,6 +704,9 @@ parse_fstring(NjParser *p, bool template)
     if (!accept(p, template ? T_TSTRING_END : T_FSTRING_END)) {
         return -1;
     }
+    if (template && nj_parse_check_version(p, 14, "t-strings are") < 0) {
+        return -1;
+    }
     for (int i = base; i < p->tmp_len; i++) {
         uintptr_t v = (uintptr_t)p->tmp[i];
         if (v & 1) {
@@ -879,16 +882,10 @@ nj_parse_strings(NjParser *p)
         return nj_syntax_error(p, "cannot mix bytes and nonbytes literals");
     }
     if (any_t) {
-        if (nj_parse_check_version(p, 14, "t-strings are") < 0) {
-            return NULL;
-        }
         NjSeq *values = merge_values(p, base);
         return values ? nj_ast_TemplateStr(values, pos_from(p, start), p->arena) : NULL;
     }
     if (any_f) {
-        if (nj_parse_check_version(p, 6, "Format strings are") < 0) {
-            return NULL;
-        }
         NjSeq *values = merge_values(p, base);
         return values ? nj_ast_JoinedStr(values, pos_from(p, start), p->arena) : NULL;
     }

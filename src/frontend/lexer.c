@@ -528,10 +528,7 @@ check_number_end(NjLexer *lx, const char *kind)
     default: break;
     }
     if (kw) {
-        lx->cur++;
-        int r = nj_lexer_warn(lx, lx->lineno, "invalid %s literal", kind);
-        lx->cur--;
-        return r;
+        return nj_lexer_warn(lx, lx->lineno, "invalid %s literal", kind);
     }
     if (c < 128) {
         raise_here(lx, "invalid %s literal", kind);
@@ -1035,8 +1032,8 @@ scan_comment(NjLexer *lx, NjToken *t)
         while (*q == ' ' || *q == '\t') {
             q++;
         }
-        if (strncmp(q, "type: ", 6) == 0) {
-            q += 6;
+        if (strncmp(q, "type:", 5) == 0) {
+            q += 5;
             while (*q == ' ' || *q == '\t') {
                 q++;
             }
@@ -1048,9 +1045,11 @@ scan_comment(NjLexer *lx, NjToken *t)
                                   && ((unsigned char)*after >= 128
                                       || Py_ISALNUM((unsigned char)*after)));
             if (is_ignore) {
-                make(lx, t, T_TYPE_IGNORE, after, p);
+                /* on a line of its own the newline belongs to it */
+                make(lx, t, T_TYPE_IGNORE, after, p + (lx->blank_line && *p == '\n'));
             }
             else {
+                lx->blank_line = false; /* the newline behind it is a token */
                 make(lx, t, T_TYPE_COMMENT, q, p);
             }
             return true;

@@ -253,10 +253,11 @@ parse_named(NjParser *p, bool argument)
             }
             target->v.Name.ctx = NJ_Store;
             p->pos++;
-            if (nj_parse_check_version(p, 8, "Assignment expressions are") < 0) {
+            NjExpr *value = nj_parse_expression(p);
+            if (value
+                && nj_parse_check_version(p, 8, "Assignment expressions are") < 0) {
                 return NULL;
             }
-            NjExpr *value = nj_parse_expression(p);
             return value
                        ? nj_ast_NamedExpr(target, value, pos_from(p, start), p->arena)
                        : NULL;
@@ -579,14 +580,14 @@ parse_binary(NjParser *p, int min_prec)
         }
         NjMark m = mark(p);
         p->pos++;
-        if (NJ_UNLIKELY(k == T_AT)
-            && nj_parse_check_version(p, 5, "The '@' operator is") < 0) {
-            return NULL;
-        }
         DIAG(p, nj_diag_unary_not(p, k));
         NjExpr *right = parse_binary(p, prec + 1);
         if (!right) {
             return give_up(p, m) ? left : NULL;
+        }
+        if (NJ_UNLIKELY(k == T_AT)
+            && nj_parse_check_version(p, 5, "The '@' operator is") < 0) {
+            return NULL;
         }
         left = nj_ast_BinOp(left, binary_ops[k].op, right, pos_from(p, start), p->arena);
         if (!left) {
@@ -625,10 +626,10 @@ parse_factor_inner(NjParser *p)
         NjExpr *base;
         if (k == T_AWAIT) {
             p->pos++;
-            if (nj_parse_check_version(p, 5, "Await expressions are") < 0) {
+            NjExpr *e = nj_parse_primary(p);
+            if (e && nj_parse_check_version(p, 5, "Await expressions are") < 0) {
                 return NULL;
             }
-            NjExpr *e = nj_parse_primary(p);
             base = e ? nj_ast_Await(e, pos_from(p, start), p->arena) : NULL;
         }
         else {
@@ -1435,6 +1436,7 @@ nj_parse_params(NjParser *p, bool lambda)
             }
             p->pos++;
             posonly = n_args;
+            (void)at(p);
             if (nj_parse_check_version(p, 8, "Positional-only parameters are") < 0) {
                 return NULL;
             }

@@ -493,12 +493,6 @@ nj_parse_match(NjParser *p)
     }
     if (!accept(p, T_COLON)) {
         if (p->diag && at(p) == T_NEWLINE) {
-            NjTok first = p->toks[subject_at].kind;
-            /* `match x' alone on a line; `match (x)' is a call, `match -x' a difference */
-            (void)first;
-            if (nj_parse_check_version(p, 10, "Pattern matching is") < 0) {
-                return NULL;
-            }
             return nj_syntax_error(p, "expected ':'");
         }
         return NULL;

@@ -500,9 +500,6 @@ static NjSeq *
 parse_type_params(NjParser *p)
 {
     p->pos++;
-    if (nj_parse_check_version(p, 12, "Type parameter lists are") < 0) {
-        return NULL;
-    }
     if (p->diag && at(p) == T_RSQB) {
         return nj_syntax_error_from(p, tok_pos(&p->toks[p->pos]),
                                     "Type parameter list cannot be empty");
@@ -570,6 +567,9 @@ parse_type_params(NjParser *p)
         PUSH(p, tp);
     } while (accept(p, T_COMMA));
     EXPECT(p, T_RSQB);
+    if (nj_parse_check_version(p, 12, "Type parameter lists are") < 0) {
+        return NULL;
+    }
     return nj_parser_take(p, base);
 }
 
@@ -1051,16 +1051,6 @@ parse_with(NjParser *p, int start)
         }
         else {
             bare_possible = false;
-            /* only the form that needs the new grammar is restricted */
-            bool any_as = items->len > 1;
-            for (Py_ssize_t i = 0; i < items->len; i++) {
-                any_as |= ((NjWithItem *)items->at[i])->optional_vars != NULL;
-            }
-            if (any_as
-                && nj_parse_check_version(p, 9, "Parenthesized context managers are")
-                       < 0) {
-                return NULL;
-            }
         }
     }
     if (bare_possible) {
@@ -1113,10 +1103,8 @@ parse_handler(NjParser *p, bool *is_star)
     NjExpr *type = NULL;
     PyObject *name = NULL;
     bool star = accept(p, T_STAR);
+    bool unparenthesised = false;
     *is_star = star;
-    if (star && nj_parse_check_version(p, 11, "Exception groups are") < 0) {
-        return NULL;
-    }
     if (at(p) != T_COLON) {
         if (p->diag && at(p) == T_NEWLINE) {
             return nj_syntax_error(p, star ? "expected one or more exception types"
@@ -1184,11 +1172,8 @@ parse_handler(NjParser *p, bool *is_star)
                 return NULL;
             }
         }
-        else if (bare_tuple
-                 && nj_parse_check_version(
-                        p, 14, "except expressions without parentheses are")
-                        < 0) {
-            return NULL;
+        else {
+            unparenthesised = bare_tuple;
         }
     }
     else if (star) {
@@ -1199,6 +1184,16 @@ parse_handler(NjParser *p, bool *is_star)
     }
     NjSeq *body = parse_colon_block(
         p, star ? "'except*' statement" : "'except' statement", line, false, NULL);
+    if (body && unparenthesised
+        && nj_parse_check_version(p, 14, "except expressions without parentheses are") < 0) {
+        return NULL;
+    }
+    if (body && star) {
+        (void)at(p);
+        if (p->err || nj_parse_check_version(p, 11, "Exception groups are") < 0) {
+            return NULL;
+        }
+    }
     return body ? nj_ast_ExceptHandler(type, name, body, pos_from_block(p, start), p->arena)
                 : NULL;
 }
@@ -1558,7 +1553,7 @@ parse_func_type(NjParser *p)
             return NULL;
         }
         PUSH(p, e);
-        if (!accept(p, T_COMMA)) {
+        if (stars == 2 || !accept(p, T_COMMA)) {
             break;
         }
         if (at(p) == T_RPAR) {

@@ -36,6 +36,7 @@ typedef struct NjParser {
         PyObject *tag;
     } *ignores;
     NjMemo *memo; /* second pass only */
+    const char *warned_at; /* the last escape sequence warned of */
     PyObject *filename;
 } NjParser;
 

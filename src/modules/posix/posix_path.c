@@ -1829,6 +1829,9 @@ posix_add_path_types(PyObject *module)
 {
     PosixState *st = posix_state(module);
     st->billion = PyLong_FromLong(1000000000);
+    for (int i = 7; i < 10; i++) {
+        stat_fields[i].name = PyStructSequence_UnnamedField; /* no C constant */
+    }
     st->stat_result = PyStructSequence_NewType(&stat_desc);
     st->statvfs_result = PyStructSequence_NewType(&statvfs_desc);
     st->direntry = (PyTypeObject *)PyType_FromModuleAndSpec(module, &direntry_spec, NULL);

@@ -64,7 +64,7 @@ typedef struct Format {
 } Format;
 
 static NjExpr *
-parse_literal(Format *f, NjExpr *fmt)
+parse_literal(Format *f)
 {
     bool has_percents = false;
     Py_ssize_t start = f->pos;
@@ -90,7 +90,9 @@ parse_literal(Format *f, NjExpr *fmt)
         NJ_SET(s, two && one ? PyUnicode_Replace(s, two, one, -1) : NULL);
     }
     PyObject *kept = s == NULL ? NULL : nj_arena_keep(f->o->arena, NJ_TAKE(s));
-    return kept == NULL ? NULL : nj_ast_Constant(kept, NULL, fmt->pos, f->o->arena);
+    return kept == NULL ? NULL
+                        : nj_ast_Constant(kept, NULL, (NjPos){-1, -1, -1, -1},
+                                          f->o->arena);
 }
 
 #define MAXDIGITS 3
@@ -206,7 +208,7 @@ optimize_format(Opt *o, NjExpr *e)
     seq->len = 0;
     Py_ssize_t used = 0;
     for (;;) {
-        NjExpr *lit = parse_literal(&f, left);
+        NjExpr *lit = parse_literal(&f);
         if (lit != NULL) {
             seq->at[seq->len++] = lit;
         }

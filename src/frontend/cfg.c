@@ -24,19 +24,26 @@ nj_cfg_new_block(NjCfg *g)
     return b;
 }
 
-int
-nj_cfg_insert(NjCfg *g, NjBlock *b, int pos, NjCfgInstr i)
+static int
+reserve_instr(NjCfg *g, NjBlock *b)
 {
     if (b->len == b->cap) {
         int cap = b->cap ? b->cap * 2 : 8;
-        NjCfgInstr *fresh = nj_arena_alloc(g->arena, cap * sizeof(NjCfgInstr));
+        NjCfgInstr *fresh = nj_arena_zalloc(g->arena, cap * sizeof(NjCfgInstr));
         if (fresh == NULL) {
             return -1;
         }
-        memcpy(fresh, b->at, b->len * sizeof(NjCfgInstr));
+        memcpy(fresh, b->at, b->cap * sizeof(NjCfgInstr));
         b->at = fresh;
         b->cap = cap;
     }
+    return 0;
+}
+
+int
+nj_cfg_insert(NjCfg *g, NjBlock *b, int pos, NjCfgInstr i)
+{
+    TRY(reserve_instr(g, b));
     memmove(&b->at[pos + 1], &b->at[pos], (b->len - pos) * sizeof(NjCfgInstr));
     b->at[pos] = i;
     b->len++;
@@ -47,6 +54,18 @@ int
 nj_cfg_add(NjCfg *g, NjBlock *b, NjCfgInstr i)
 {
     return nj_cfg_insert(g, b, b->len, i);
+}
+
+/* The reference does not set the handler of instructions it adds late: they have none,
+ * or the one of an instruction that stood in that place before it was removed. That shows
+ * in exception tables, so here it is the same. */
+int
+nj_cfg_add_unlabelled(NjCfg *g, NjBlock *b, int op, NjPos loc, NjBlock *target)
+{
+    TRY(reserve_instr(g, b));
+    NjBlock *except = b->at[b->len].except;
+    b->at[b->len++] = (NjCfgInstr){op, 0, loc, target, except};
+    return 0;
 }
 
 static bool
@@ -615,9 +634,9 @@ normalize_jumps(NjCfg *g)
         if (reversed == 0) {
             continue;
         }
-        NjCfgInstr mark = {NOT_TAKEN, 0, last->loc, NULL, last->except};
+        NjPos loc = last->loc;
         if (!last->target->visited) {
-            TRY(nj_cfg_add(g, b, mark));
+            TRY(nj_cfg_add_unlabelled(g, b, NOT_TAKEN, loc, NULL));
             continue;
         }
         NjBlock *target = last->target;
@@ -625,8 +644,8 @@ normalize_jumps(NjCfg *g)
         if (back == NULL) {
             return -1;
         }
-        TRY(nj_cfg_add(g, back, mark));
-        TRY(nj_cfg_add(g, back, (NjCfgInstr){JUMP, 0, last->loc, target, last->except}));
+        TRY(nj_cfg_add_unlabelled(g, back, NOT_TAKEN, loc, NULL));
+        TRY(nj_cfg_add_unlabelled(g, back, JUMP, loc, target));
         last->op = reversed;
         last->target = b->next;
         back->cold = b->cold;

@@ -62,7 +62,9 @@ label_exception_ranges(NjCfg *g)
         NjBlock *handler = hs->depth ? hs->at[hs->depth - 1] : NULL;
         for (int i = 0; i < b->len; i++) {
             NjCfgInstr *x = &b->at[i];
-            x->except = handler;
+            if (x->op != POP_BLOCK && !nj_is_block_push(x->op)) {
+                x->except = handler;
+            }
             if (nj_is_block_push(x->op)) {
                 NjBlock *t = x->target;
                 if (!t->visited) {
@@ -810,9 +812,10 @@ thread_jump(NjCfg *g, NjBlock *b, NjCfgInstr *x, NjCfgInstr *target, int op)
     if (x->target == target->target) {
         return 0;
     }
-    NjCfgInstr jump = {op, 0, target->loc, target->target, target->except};
+    NjPos loc = target->loc;
+    NjBlock *to = target->target;
     nj_instr_nop(x);
-    TRY(nj_cfg_add(g, b, jump));
+    TRY(nj_cfg_add_unlabelled(g, b, op, loc, to));
     return 1;
 }
 
@@ -1273,8 +1276,6 @@ move_cold_blocks(NjCfg *g)
             jump->cold = true;
             jump->next = b->next;
             jump->predecessors = 1;
-            NjCfgInstr *last = nj_block_last(b);
-            jump->at[0].except = last ? last->except : NULL;
             b->next = jump;
         }
     }
@@ -1457,7 +1458,6 @@ borrow_in_block(NjBlock *b, RefStack *s, uint8_t *flags, NjBlock ***sp)
         /* These may leave (some of) their inputs where they are. */
         case FORMAT_SIMPLE:
         case GET_ANEXT:
-        case GET_ITER:
         case GET_LEN:
         case GET_YIELD_FROM_ITER:
         case IMPORT_FROM:
@@ -1536,7 +1536,8 @@ borrow_in_block(NjBlock *b, RefStack *s, uint8_t *flags, NjBlock ***sp)
         }
         }
     }
-    if (b->next != NULL && nj_block_falls_through(b)) {
+    /* As in the reference, what follows an empty block is not looked at from here. */
+    if (b->next != NULL && b->len > 0 && nj_block_falls_through(b)) {
         push_borrow_block(sp, b->next, s->len);
     }
     for (int i = 0; i < s->len; i++) {

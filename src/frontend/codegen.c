@@ -1420,8 +1420,7 @@ gen_async_for(NjCompiler *c, NjStmt *s)
     OP(loc, SETUP_FINALLY, except);
     OP(loc, GET_ANEXT, 0);
     TRY(nj_gen_const(c, loc, Py_None));
-    USE(send);
-    TRY(nj_gen_yield_from(c, loc, true));
+    TRY(nj_gen_yield_from_to(c, loc, true, send));
     OP(loc, POP_BLOCK, 0);
     OP(loc, NOT_TAKEN, 0);
     VISIT(s->v.AsyncFor.target);
@@ -1558,7 +1557,7 @@ gen_try_except(NjCompiler *c, NjPos loc, NjSeq *body_stmts, NjSeq *handlers, NjS
             OP(NJ_NO_LOC, POP_BLOCK, 0);
             OP(NJ_NO_LOC, POP_EXCEPT, 0);
             TRY(gen_handler_unbind(c, name));
-            OP(NJ_NO_LOC, JUMP, end);
+            OP(NJ_NO_LOC, JUMP_NO_INTERRUPT, end);
             USE(cleanup_end);
             TRY(gen_handler_unbind(c, name));
             OP(NJ_NO_LOC, RERAISE, 1);
@@ -1572,7 +1571,7 @@ gen_try_except(NjCompiler *c, NjPos loc, NjSeq *body_stmts, NjSeq *handlers, NjS
             nj_gen_pop_fblock(c);
             OP(NJ_NO_LOC, POP_BLOCK, 0);
             OP(NJ_NO_LOC, POP_EXCEPT, 0);
-            OP(NJ_NO_LOC, JUMP, end);
+            OP(NJ_NO_LOC, JUMP_NO_INTERRUPT, end);
         }
         USE(next);
     }
@@ -1661,7 +1660,7 @@ gen_try_star(NjCompiler *c, NjPos loc, NjSeq *body_stmts, NjSeq *handlers, NjSeq
     OP(NJ_NO_LOC, POP_TOP, 0);
     OP(NJ_NO_LOC, POP_BLOCK, 0);
     OP(NJ_NO_LOC, POP_EXCEPT, 0);
-    OP(NJ_NO_LOC, JUMP, end);
+    OP(NJ_NO_LOC, JUMP_NO_INTERRUPT, end);
     USE(reraise);
     OP(NJ_NO_LOC, POP_BLOCK, 0);
     OP(NJ_NO_LOC, SWAP, 2);
@@ -1776,7 +1775,7 @@ gen_with(NjCompiler *c, NjPos loc, NjSeq *items, NjSeq *body_stmts, Py_ssize_t p
     OP(at, POP_TOP, 0);
     OP(at, POP_TOP, 0);
     OP(at, POP_TOP, 0);
-    OP(at, JUMP, exit);
+    OP(at, JUMP_NO_INTERRUPT, exit);
     USE(cleanup);
     TRY(pop_except_and_reraise(c, NJ_NO_LOC));
     USE(exit);

@@ -879,14 +879,14 @@ gen_method_call(NjCompiler *c, NjExpr *e)
     }
     TRY(visit_all(c, args));
     TRY(check_keywords(c, kws));
-    loc = nj_gen_attr_loc(e->pos, meth);
+    NjPos call_loc = nj_gen_attr_loc(e->pos, meth);
     if (nkw) {
         TRY(gen_kw_values(c, kws));
         TRY(gen_kw_names(c, loc, kws));
-        OP(loc, CALL_KW, nargs + nkw);
+        OP(call_loc, CALL_KW, nargs + nkw);
     }
     else {
-        OP(loc, CALL, nargs);
+        OP(call_loc, CALL, nargs);
     }
     return 1;
 }
@@ -1295,8 +1295,7 @@ gen_comp_async(NjCompiler *c, Comp *k, Py_ssize_t index, int depth, NjPos loc)
     OP(loc, SETUP_FINALLY, except);
     OP(loc, GET_ANEXT, 0);
     TRY(nj_gen_const(c, loc, Py_None));
-    USE(send);
-    TRY(nj_gen_yield_from(c, loc, true));
+    TRY(nj_gen_yield_from_to(c, loc, true, send));
     OP(loc, POP_BLOCK, 0);
     VISIT(gen->target);
     for (Py_ssize_t i = 0; i < NJ_SEQ_LEN(gen->ifs); i++) {
@@ -1348,7 +1347,7 @@ gen_comp_sync(NjCompiler *c, Comp *k, Py_ssize_t index, int depth, NjPos loc)
     if (loop) {
         depth++;
         USE(start);
-        OP(loc, FOR_ITER, anchor);
+        OP(gen->iter->pos, FOR_ITER, anchor);
     }
     VISIT(gen->target);
     for (Py_ssize_t i = 0; i < NJ_SEQ_LEN(gen->ifs); i++) {
@@ -1456,9 +1455,15 @@ gen_comprehension(NjCompiler *c, NjExpr *e, NjCompType type, const char *text,
 int
 nj_gen_yield_from(NjCompiler *c, NjPos loc, bool await)
 {
+    LABEL(exit);
+    return nj_gen_yield_from_to(c, loc, await, exit);
+}
+
+int
+nj_gen_yield_from_to(NjCompiler *c, NjPos loc, bool await, NjLabel exit)
+{
     LABEL(send);
     LABEL(fail);
-    LABEL(exit);
     USE(send);
     OP(loc, SEND, exit);
     /* While suspended, throw() goes to the subiterator through CLEANUP_THROW. */

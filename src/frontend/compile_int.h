@@ -201,6 +201,8 @@ NJ_MUST PyObject *nj_codegen_module(NjCompiler *c, NjMod *mod);
 NJ_MUST int nj_cfg_build(NjAsmInput *in);
 NJ_MUST int nj_cfg_finish(NjAsmInput *in);
 NJ_MUST int nj_cfg_add(NjCfg *g, NjBlock *b, NjCfgInstr i);
+NJ_MUST int nj_cfg_add_unlabelled(NjCfg *g, NjBlock *b, int op, NjPos loc,
+                                  NjBlock *target);
 NJ_MUST int nj_cfg_insert(NjCfg *g, NjBlock *b, int pos, NjCfgInstr i);
 NJ_MUST NjBlock *nj_cfg_new_block(NjCfg *g);
 int nj_cfg_remove_nops_in(NjBlock *b);
@@ -288,6 +290,8 @@ NJ_MUST int nj_gen_body(NjCompiler *c, NjSeq *stmts);
 NJ_MUST int nj_gen_error(NjCompiler *c, NjPos loc, const char *fmt, ...);
 NJ_MUST int nj_gen_warn(NjCompiler *c, NjPos loc, const char *fmt, ...);
 NJ_MUST int nj_gen_yield_from(NjCompiler *c, NjPos loc, bool await);
+/* The same; the label (made by the caller) ends up on END_SEND. */
+NJ_MUST int nj_gen_yield_from_to(NjCompiler *c, NjPos loc, bool await, NjLabel exit);
 NJ_MUST int nj_gen_enter(NjCompiler *c, PyObject *name, NjUnitKind kind, const void *key,
                          int lineno, PyObject *private_name, int argcount, int posonly,
                          int kwonly);

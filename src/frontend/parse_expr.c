@@ -19,13 +19,15 @@ static NjExpr *parse_expression_inner(NjParser *p);
 static NjExpr *parse_factor(NjParser *p);
 static NjExpr *parse_atom(NjParser *p);
 
-#define ENTER(p)                                                                       \
+#define ENTER(p) ENTER_BY(p, 1)
+#define ENTER_BY(p, units)                                                             \
     do {                                                                               \
-        if (NJ_UNLIKELY(++(p)->depth > NJ_PARSE_DEPTH)) {                              \
+        if (NJ_UNLIKELY(!NJ_PARSE_ENTER(p, units))) {                                  \
             return nj_parser_too_deep(p);                                              \
         }                                                                              \
     } while (0)
 #define LEAVE(p) ((p)->depth--)
+#define LEAVE_BY(p, units) ((p)->depth -= (units))
 
 bool
 nj_parse_starts_expression(NjTok k)
@@ -310,7 +312,9 @@ parse_lambda(NjParser *p)
         return NULL;
     }
     EXPECT(p, T_COLON);
+    ENTER(p);
     NjExpr *body = nj_parse_expression(p);
+    LEAVE(p);
     return body ? nj_ast_Lambda(args, body, pos_from(p, start), p->arena) : NULL;
 }
 
@@ -640,9 +644,9 @@ parse_factor_inner(NjParser *p)
         }
         NjMark m = mark(p);
         p->pos++;
-        ENTER(p);
+        ENTER_BY(p, 2);
         NjExpr *e = parse_factor(p);
-        LEAVE(p);
+        LEAVE_BY(p, 2);
         if (!e) {
             return give_up(p, m) ? base : NULL;
         }

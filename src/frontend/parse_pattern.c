@@ -356,7 +356,7 @@ parse_or_pattern(NjParser *p)
 static NjPattern *
 parse_pattern(NjParser *p)
 {
-    if (++p->depth > NJ_PARSE_DEPTH) {
+    if (!NJ_PARSE_ENTER(p, 1)) {
         return nj_parser_too_deep(p);
     }
     int start = p->pos;

@@ -26,9 +26,20 @@ nj_parser_too_deep(NjParser *p)
     if (!p->err) {
         p->err = true;
         PyErr_SetString(PyExc_MemoryError, "Parser stack overflowed - Python source too "
-                                           "complex to compile");
+                                           "complex to parse");
     }
     return NULL;
+}
+
+bool
+nj_parser_stack_low(NjParser *p)
+{
+    if (Py_EnterRecursiveCall("") == 0) {
+        Py_LeaveRecursiveCall();
+        return false;
+    }
+    PyErr_Clear();
+    return true;
 }
 
 static int
@@ -893,6 +904,9 @@ parse_else(NjParser *p, bool *ok)
 static NjStmt *
 parse_if(NjParser *p, const char *what)
 {
+    if (NJ_UNLIKELY(!NJ_PARSE_ENTER(p, 1))) {
+        return nj_parser_too_deep(p);
+    }
     int start = p->pos++;
     int line = p->toks[start].lineno;
     NjExpr *test = nj_parse_named_expression(p);
@@ -917,6 +931,7 @@ parse_if(NjParser *p, const char *what)
             return NULL;
         }
     }
+    p->depth--;
     return nj_ast_If(test, body, orelse, pos_from_block(p, start), p->arena);
 }
 

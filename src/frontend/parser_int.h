@@ -44,7 +44,16 @@ typedef struct NjMark {
     int pos, tmp_len, depth;
 } NjMark;
 
-enum { NJ_PARSE_DEPTH = 3200 };
+/* As deep as the reference goes: a unit is a level of `not', `-' or `a if b else'. */
+enum { NJ_PARSE_DEPTH = 5968 };
+
+/* Every 64 levels: is there C stack left? */
+NJ_MUST NJ_COLD bool nj_parser_stack_low(NjParser *p);
+
+/* One level deeper; false when that is too deep, with the exception set. */
+#define NJ_PARSE_ENTER(p, units)                                                       \
+    (((p)->depth += (units)) <= NJ_PARSE_DEPTH                                         \
+     && (NJ_LIKELY((p)->depth & 63) || !nj_parser_stack_low(p)))
 
 /* Reads one more token into toks[fill]. On a lexer error the token is an ERRORTOKEN and
  * the exception is set. */

@@ -1042,6 +1042,9 @@ visit_annotation(NjSymtable *st, NjExpr *annotation)
                 TRY(see_class(st, annotation->pos));
             }
         }
+        if (parent->has_conditional_annotations && !future) {
+            TRY(add_def(st, NJ_ID(__conditional_annotations__), NJ_USE, annotation->pos));
+        }
         TRY(visit_expr(st, annotation));
         return exit_block(st);
     }
@@ -1169,13 +1172,13 @@ visit_function(NjSymtable *st, NjStmt *s, PyObject *name, NjArguments *args, NjS
     TRY(visit_exprs(st, args->kw_defaults));
     TRY(visit_exprs(st, decorators));
     bool generic = NJ_SEQ_LEN(type_params) > 0;
-    bool method = st->cur->type == NJ_BLOCK_CLASS;
     if (generic) {
         TRY(enter_type_params(st, name, type_params, NJ_SEQ_LEN(args->defaults) > 0,
                               has_kwdefaults(args), NJ_FunctionDef, s->pos));
         TRY(visit_type_params(st, type_params));
     }
     TRY(visit_function_annotations(st, s->pos, args, returns));
+    bool method = st->cur->type == NJ_BLOCK_CLASS;
     TRY(enter_block(st, name, NJ_BLOCK_FUNCTION, s, s->pos));
     st->cur->has_docstring = nj_ast_docstring(body) != NULL;
     st->cur->coroutine = async;

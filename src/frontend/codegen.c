@@ -1417,12 +1417,12 @@ gen_async_for(NjCompiler *c, NjStmt *s)
     OP(loc, GET_AITER, 0);
     USE(start);
     TRY(nj_gen_push_fblock(c, loc, NJ_F_ASYNC_FOR, start, end, NULL));
-    OP(loc, SETUP_FINALLY, except);
-    OP(loc, GET_ANEXT, 0);
-    TRY(nj_gen_const(c, loc, Py_None));
-    TRY(nj_gen_yield_from_to(c, loc, true, send));
-    OP(loc, POP_BLOCK, 0);
-    OP(loc, NOT_TAKEN, 0);
+    OP(s->pos, SETUP_FINALLY, except);
+    OP(s->pos, GET_ANEXT, 0);
+    TRY(nj_gen_const(c, s->pos, Py_None));
+    TRY(nj_gen_yield_from_to(c, s->pos, true, send));
+    OP(s->pos, POP_BLOCK, 0);
+    OP(s->pos, NOT_TAKEN, 0);
     VISIT(s->v.AsyncFor.target);
     TRY(nj_gen_body(c, s->v.AsyncFor.body));
     OP(NJ_NO_LOC, JUMP, start);
@@ -1557,7 +1557,7 @@ gen_try_except(NjCompiler *c, NjPos loc, NjSeq *body_stmts, NjSeq *handlers, NjS
             OP(NJ_NO_LOC, POP_BLOCK, 0);
             OP(NJ_NO_LOC, POP_EXCEPT, 0);
             TRY(gen_handler_unbind(c, name));
-            OP(NJ_NO_LOC, JUMP_NO_INTERRUPT, end);
+            OP(NJ_NO_LOC, JUMP, end);
             USE(cleanup_end);
             TRY(gen_handler_unbind(c, name));
             OP(NJ_NO_LOC, RERAISE, 1);
@@ -1571,7 +1571,7 @@ gen_try_except(NjCompiler *c, NjPos loc, NjSeq *body_stmts, NjSeq *handlers, NjS
             nj_gen_pop_fblock(c);
             OP(NJ_NO_LOC, POP_BLOCK, 0);
             OP(NJ_NO_LOC, POP_EXCEPT, 0);
-            OP(NJ_NO_LOC, JUMP_NO_INTERRUPT, end);
+            OP(NJ_NO_LOC, JUMP, end);
         }
         USE(next);
     }
@@ -1660,7 +1660,7 @@ gen_try_star(NjCompiler *c, NjPos loc, NjSeq *body_stmts, NjSeq *handlers, NjSeq
     OP(NJ_NO_LOC, POP_TOP, 0);
     OP(NJ_NO_LOC, POP_BLOCK, 0);
     OP(NJ_NO_LOC, POP_EXCEPT, 0);
-    OP(NJ_NO_LOC, JUMP_NO_INTERRUPT, end);
+    OP(NJ_NO_LOC, JUMP, end);
     USE(reraise);
     OP(NJ_NO_LOC, POP_BLOCK, 0);
     OP(NJ_NO_LOC, SWAP, 2);
@@ -1775,7 +1775,7 @@ gen_with(NjCompiler *c, NjPos loc, NjSeq *items, NjSeq *body_stmts, Py_ssize_t p
     OP(at, POP_TOP, 0);
     OP(at, POP_TOP, 0);
     OP(at, POP_TOP, 0);
-    OP(at, JUMP_NO_INTERRUPT, exit);
+    OP(at, JUMP, exit);
     USE(cleanup);
     TRY(pop_except_and_reraise(c, NJ_NO_LOC));
     USE(exit);
@@ -1851,9 +1851,7 @@ gen_import(NjCompiler *c, NjStmt *s)
         NjAlias *a = s->v.Import.names->at[i];
         TRY(nj_gen_const_new(c, loc, PyLong_FromLong(0)));
         TRY(nj_gen_const(c, loc, Py_None));
-        int index = nj_gen_dict_index(c->u->names, a->name);
-        TRY(index);
-        OP(loc, IMPORT_NAME, index);
+        TRY(nj_gen_name_op(c, loc, IMPORT_NAME, c->u->names, a->name));
         if (a->asname) {
             TRY(gen_import_as(c, loc, a->name, a->asname));
             continue;
@@ -1894,9 +1892,7 @@ gen_import_from(NjCompiler *c, NjStmt *s)
     if (empty == NULL) {
         return -1;
     }
-    int index = nj_gen_dict_index(c->u->names, module ? module : empty);
-    TRY(index);
-    OP(loc, IMPORT_NAME, index);
+    TRY(nj_gen_name_op(c, loc, IMPORT_NAME, c->u->names, module ? module : empty));
     for (Py_ssize_t i = 0; i < NJ_SEQ_LEN(names); i++) {
         NjAlias *a = names->at[i];
         if (i == 0 && PyUnicode_READ_CHAR(a->name, 0) == '*') {

@@ -119,15 +119,15 @@ nj_gen_attr_loc(NjPos loc, NjExpr *attr)
         int len = (int)PyUnicode_GET_LENGTH(attr->v.Attribute.attr);
         if (len <= attr->pos.end_col_offset) {
             loc.col_offset = attr->pos.end_col_offset - len;
-            loc.end_col_offset = attr->pos.end_col_offset;
         }
         else {
             /* GH-94694: the name's width in bytes is unknown here. */
             loc.col_offset = -1;
             loc.end_col_offset = -1;
         }
-        if (loc.end_lineno < loc.lineno) {
-            loc.end_lineno = loc.lineno;
+        loc.end_lineno = Py_MAX(loc.lineno, loc.end_lineno);
+        if (loc.lineno == loc.end_lineno) {
+            loc.end_col_offset = Py_MAX(loc.col_offset, loc.end_col_offset);
         }
     }
     return loc;

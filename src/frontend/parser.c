@@ -147,7 +147,7 @@ nj_parser_take(NjParser *p, int base)
 {
     int n = p->tmp_len - base;
     NjSeq *s = nj_seq_new(n, p->arena);
-    if (s) {
+    if (s && n) {
         memcpy(s->at, p->tmp + base, (size_t)n * sizeof(void *));
     }
     p->tmp_len = base;

@@ -45,7 +45,7 @@ typedef struct NjMark {
 } NjMark;
 
 /* As deep as the reference goes: a unit is a level of `not', `-' or `a if b else'. */
-enum { NJ_PARSE_DEPTH = 5968 };
+enum { NJ_PARSE_DEPTH = 5969 };
 
 /* Every 64 levels: is there C stack left? */
 NJ_MUST NJ_COLD bool nj_parser_stack_low(NjParser *p);

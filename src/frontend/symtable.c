@@ -191,8 +191,8 @@ nj_syntax_error_at(PyObject *filename, NjPos pos, const char *fmt, ...)
 PyObject *
 nj_mangle(PyObject *private_name, PyObject *name)
 {
-    if (private_name == NULL || PyUnicode_READ_CHAR(name, 0) != '_' ||
-        PyUnicode_GET_LENGTH(name) < 2 || PyUnicode_READ_CHAR(name, 1) != '_') {
+    if (private_name == NULL || PyUnicode_GET_LENGTH(name) < 2 ||
+        PyUnicode_READ_CHAR(name, 0) != '_' || PyUnicode_READ_CHAR(name, 1) != '_') {
         return Py_NewRef(name);
     }
     Py_ssize_t n = PyUnicode_GET_LENGTH(name), p = PyUnicode_GET_LENGTH(private_name);
@@ -285,6 +285,8 @@ new_scope(NjSymtable *st, PyObject *name, NjBlockType type, const void *key, NjP
         (st->cur->nested || nj_scope_is_function_like(st->cur))) {
         s->nested = true;
     }
+    s->method = type == NJ_BLOCK_FUNCTION && st->cur != NULL &&
+                st->cur->type == NJ_BLOCK_CLASS;
     return table_add(st, s) < 0 ? NULL : s;
 }
 
@@ -1178,11 +1180,9 @@ visit_function(NjSymtable *st, NjStmt *s, PyObject *name, NjArguments *args, NjS
         TRY(visit_type_params(st, type_params));
     }
     TRY(visit_function_annotations(st, s->pos, args, returns));
-    bool method = st->cur->type == NJ_BLOCK_CLASS;
     TRY(enter_block(st, name, NJ_BLOCK_FUNCTION, s, s->pos));
     st->cur->has_docstring = nj_ast_docstring(body) != NULL;
     st->cur->coroutine = async;
-    st->cur->method = method;
     TRY(visit_arguments(st, args));
     TRY(visit_stmts(st, body));
     TRY(exit_block(st));

@@ -323,6 +323,7 @@ _PyEval_EvalFrameDefault(PyThreadState *tstate, NjFrame *frame, int throwflag)
     NjCodeUnit *ip;
     Value *sp;
     Value result;
+    NjCodeUnit *raised_at;
     unsigned opcode;
     int oparg;
 
@@ -418,9 +419,12 @@ error:
     if (nj_monitor_wants(tstate, PY_MONITORING_EVENT_RAISE)) {
         nj_monitor_raise(tstate, frame, frame->instr_ptr);
     }
+    raised_at = frame->instr_ptr;
     goto find_handler;
 
 unwind:
+    raised_at = frame->instr_ptr;
+reraise:
     if (nj_monitor_wants(tstate, PY_MONITORING_EVENT_RERAISE)) {
         frame->stackpointer = sp;
         nj_monitor_reraise(tstate, frame, frame->instr_ptr);
@@ -429,7 +433,7 @@ unwind:
 find_handler : {
     int handler, depth, lasti;
     int offset = (int)(frame->instr_ptr - nj_code_units(CODE()));
-    if (!nj_handler_find(CODE(), offset, &handler, &depth, &lasti)) {
+    if (!nj_handler_find(CODE(), (int)(raised_at - nj_code_units(CODE())), &handler, &depth, &lasti)) {
         PyObject *exc = PyErr_GetRaisedException();
         Value *base = nj_frame_stack_base(frame);
         while (sp > base) {

@@ -2146,6 +2146,9 @@ nj_exc_interp_init(NjInterp *interp)
         {ETIMEDOUT, &NjExc_TimeoutError},
     };
     NjTypeState *st = &interp->types;
+    if (st->exception_group != NULL) {
+        return 0; /* the interpreter has them already */
+    }
     st->errnomap = PyDict_New();
     if (st->errnomap == NULL) {
         return -1;

@@ -1578,21 +1578,8 @@ nj_builtins_create(PyThreadState *tstate)
             return NULL;
         }
     }
-    NJ_OWN group = PyDict_GetItemString(d, "ExceptionGroup");
-    Py_XINCREF(group);
-    if (!group) {
-        /* class ExceptionGroup(BaseExceptionGroup, Exception): pass */
-        NJ_OWN bases = PyTuple_Pack(2, PyExc_BaseExceptionGroup, PyExc_Exception);
-        NJ_OWN ns = PyDict_New();
-        NJ_OWN bn = PyUnicode_FromString("builtins");
-        if (!bases || !ns || !bn || PyDict_SetItemString(ns, "__module__", bn) < 0) {
-            return NULL;
-        }
-        NJ_OWN made =
-            PyObject_CallFunction((PyObject *)&PyType_Type, "sOO", "ExceptionGroup", bases, ns);
-        if (!made || PyDict_SetItemString(d, "ExceptionGroup", made) < 0) {
-            return NULL;
-        }
+    if (PyDict_SetItemString(d, "ExceptionGroup", nj_interp()->types.exception_group) < 0) {
+        return NULL;
     }
     return NJ_TAKE(mod);
 }

@@ -155,7 +155,12 @@ nj_cfg_build(NjAsmInput *in)
             }
             continue;
         }
-        TRY(add_linear(&b, x->op, x->arg, x->loc));
+        int op = x->op;
+        if (op == JUMP && code->labels[x->arg] > i) {
+            /* Not a loop, even if the target ends up behind: never checks for interrupts. */
+            op = JUMP_NO_INTERRUPT;
+        }
+        TRY(add_linear(&b, op, x->arg, x->loc));
     }
     for (NjBlock *k = g->entry; k != NULL; k = k->next) {
         for (int i = 0; i < k->len; i++) {

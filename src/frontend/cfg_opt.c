@@ -1264,18 +1264,6 @@ move_cold_blocks(NjCfg *g)
         return 0;
     }
     TRY(mark_cold(g));
-    /* A jump that goes forward now but backward after the move is no loop: it must not
-     * check for interrupts. */
-    for (NjBlock *b = g->entry; b != NULL; b = b->next) {
-        b->visited = false;
-    }
-    for (NjBlock *b = g->entry; b != NULL; b = b->next) {
-        NjCfgInstr *last = nj_block_last(b);
-        b->visited = true;
-        if (last != NULL && last->op == JUMP && !last->target->visited) {
-            last->op = JUMP_NO_INTERRUPT;
-        }
-    }
     for (NjBlock *b = g->entry; b != NULL; b = b->next) {
         if (b->cold && nj_block_falls_through(b) && b->next && b->next->warm) {
             NjBlock *jump = nj_cfg_new_block(g);

@@ -184,7 +184,16 @@ step_back(NjDictIter *it, PyObject **key, PyObject **value)
         it->used = -1;
         return -1;
     }
-    if (it->pos >= 0 && nj_dict_prev(mp, &it->pos, key, value)) {
+    /* a position behind the end: the dict was cleared and filled anew meanwhile */
+    if (it->pos >= 0 && it->pos < nj_dict_end(mp) &&
+        nj_dict_prev(mp, &it->pos, key, value)) {
+        if (NJ_UNLIKELY(it->left == 0)) {
+            PyErr_SetString(PyExc_RuntimeError,
+                            "dictionary keys changed during iteration");
+            it->dict = NULL;
+            Py_DECREF(mp);
+            return -1;
+        }
         it->left--;
         return 1;
     }

@@ -4,6 +4,7 @@
  */
 #include "nj.h"
 
+#include "objects/tuple_int.h"
 #include "vm/vm_int.h"
 
 /* ---- boxing ---- */
@@ -398,6 +399,14 @@ nj_tuple_from_words(NjFrame *f, Value *words, int n)
 {
     if (nj_box_all(f, words, n) < 0) {
         return NULL;
+    }
+    if (n <= 256) {
+        /* tracked by the collector only if an item could be part of a cycle */
+        PyObject *items[256];
+        for (int i = 0; i < n; i++) {
+            items[i] = nj_value_to_object_steal(words[i]);
+        }
+        return nj_tuple_from_array_steal(items, n);
     }
     PyObject *t = PyTuple_New(n);
     if (t == NULL) {

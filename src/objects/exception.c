@@ -335,8 +335,6 @@ PyTypeObject NjExc_BaseException = {
     .tp_dealloc = baseexception_dealloc,
     .tp_repr = baseexception_repr,
     .tp_str = baseexception_str,
-    .tp_getattro = PyObject_GenericGetAttr,
-    .tp_setattro = PyObject_GenericSetAttr,
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC |
                 Py_TPFLAGS_BASE_EXC_SUBCLASS,
     .tp_doc = "Common base class for all exceptions",

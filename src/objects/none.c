@@ -49,6 +49,15 @@ none_hash(PyObject *self)
     return 0xFCA86420; /* the same in every run */
 }
 
+static PyObject *
+none_richcompare(PyObject *a, PyObject *b, int op)
+{
+    if ((op == Py_EQ || op == Py_NE) && a == b) {
+        return PyBool_FromLong(op == Py_EQ);
+    }
+    Py_RETURN_NOTIMPLEMENTED;
+}
+
 static PyNumberMethods none_as_number = {.nb_bool = none_bool};
 
 PyTypeObject _PyNone_Type = {
@@ -58,6 +67,7 @@ PyTypeObject _PyNone_Type = {
     .tp_repr = none_repr,
     .tp_as_number = &none_as_number,
     .tp_hash = none_hash,
+    .tp_richcompare = none_richcompare,
     .tp_flags = Py_TPFLAGS_DEFAULT,
     .tp_doc = "The type of the None singleton.",
     .tp_new = none_new,

@@ -313,7 +313,6 @@ PyTypeObject PyProperty_Type = {
     PyVarObject_HEAD_INIT(&PyType_Type, 0).tp_name = "property",
     .tp_basicsize = sizeof(NjProperty),
     .tp_dealloc = property_dealloc,
-    .tp_getattro = PyObject_GenericGetAttr,
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE,
     .tp_doc = "property(fget=None, fset=None, fdel=None, doc=None)\n--\n\n"
               "Property attribute: functions for getting, setting and deleting it, and\n"

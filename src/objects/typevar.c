@@ -1393,14 +1393,7 @@ nj_subscript_generic(PyObject *params)
     if (alias == NULL) {
         return NULL;
     }
-    NJ_OWN kw = PyDict_New();
-    NJ_OWN pos = PyTuple_Pack(2, &NjGeneric_Type, args);
-    NJ_OWN name = PyUnicode_FromString("Generic");
-    if (kw == NULL || pos == NULL || name == NULL ||
-        PyDict_SetItem(kw, NJ_ID(name), name) < 0) {
-        return NULL;
-    }
-    return PyObject_Call(alias, pos, kw);
+    return PyObject_CallFunctionObjArgs(alias, &NjGeneric_Type, args, NULL);
 }
 
 int

@@ -448,7 +448,28 @@ PyNumber_Float(PyObject *o)
         return Py_NewRef(o);
     }
     PyNumberMethods *m = Py_TYPE(o)->tp_as_number;
-    if (m && (m->nb_float || m->nb_index)) {
+    if (m && m->nb_float) {
+        /* Of a float subclass too: it may override __float__. */
+        NJ_OWN r = m->nb_float(o);
+        if (r == NULL || PyFloat_CheckExact(r)) {
+            return NJ_TAKE(r);
+        }
+        if (!PyFloat_Check(r)) {
+            PyErr_Format(PyExc_TypeError, "%.50s.__float__ returned non-float (type %.50s)",
+                         Py_TYPE(o)->tp_name, Py_TYPE(r)->tp_name);
+            return NULL;
+        }
+        if (PyErr_WarnFormat(PyExc_DeprecationWarning, 1,
+                             "%.50s.__float__ returned non-float (type %.50s).  "
+                             "The ability to return an instance of a strict subclass of "
+                             "float is deprecated, and may be removed in a future version "
+                             "of Python.",
+                             Py_TYPE(o)->tp_name, Py_TYPE(r)->tp_name)) {
+            return NULL;
+        }
+        return nj_float_new(PyFloat_AS_DOUBLE(r));
+    }
+    if (m && m->nb_index) {
         double x = PyFloat_AsDouble(o);
         if (x == -1.0 && PyErr_Occurred()) {
             return NULL;

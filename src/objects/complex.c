@@ -170,6 +170,9 @@ note_overflow(Py_complex r)
     if (isinf(r.real) || isinf(r.imag)) {
         errno = ERANGE;
     }
+    else if (errno == ERANGE) {
+        errno = 0; /* the C library's note of an underflow */
+    }
 }
 
 Py_complex
@@ -445,7 +448,7 @@ complex_pow(PyObject *v, PyObject *w, PyObject *mod)
         long n = (long)b.real;
         r = n > 0 ? pow_unsigned(a, n)
                   : _Py_c_quot((Py_complex){1.0, 0.0}, pow_unsigned(a, -n));
-        if (errno == 0) {
+        if (errno != EDOM) {
             note_overflow(r);
         }
     }

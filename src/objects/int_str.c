@@ -386,6 +386,29 @@ parse_int(const char **ps, int base)
     Py_ssize_t ndigits = 0;
     bool nonzero = false;
     char prev = 0;
+    if (base == 10) {
+        /* Eight at a time: all of them digits? (The text ends with NUL.) */
+        const uint64_t zeros = 0x3030303030303030u;
+        while (true) {
+            size_t k = 0;
+            while (k < 8 && s[k] != '\0') {
+                k++;
+            }
+            if (k < 8) {
+                break;
+            }
+            uint64_t w;
+            memcpy(&w, s, 8);
+            if (((w & 0xf0f0f0f0f0f0f0f0u) ^ zeros) |
+                (((w + 0x0606060606060606u) & 0xf0f0f0f0f0f0f0f0u) ^ zeros)) {
+                break;
+            }
+            nonzero = nonzero || w != zeros;
+            ndigits += 8;
+            s += 8;
+            prev = '0';
+        }
+    }
     while (digit_value[(unsigned char)*s] < base || *s == '_') {
         if (*s == '_') {
             if (prev == '_') {

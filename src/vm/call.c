@@ -955,7 +955,7 @@ PyUnstable_Eval_RequestCodeExtraIndex(freefunc free)
 void
 nj_vm_interp_init(NjInterp *interp)
 {
-    interp->vm.next_func_version = 1;
+    interp->vm.next_func_version = 0x80000000u; /* apart from co_version */
 }
 
 void

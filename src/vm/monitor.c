@@ -216,7 +216,7 @@ mark_line_starts(PyCodeObject *co, Data *d, uint8_t *start)
             start[i] = 1;
         }
         if (i >= first) {
-            previous = op == RESUME ? -1 : line;
+            previous = op == RESUME && (code[i].op.arg & 3) == 0 ? -1 : line;
         }
         i += 1 + nj_opcode_caches[op];
     }
@@ -650,10 +650,22 @@ fire_exc(PyThreadState *tstate, NjFrame *f, NjCodeUnit *instr, int event)
     return 0;
 }
 
+/* Where the reference says that an instruction raised: its last cache unit. */
+static NjCodeUnit *
+last_unit(NjFrame *f, NjCodeUnit *instr)
+{
+    PyCodeObject *co = nj_frame_peek_code(f);
+    NjCodeUnit *code = nj_code_units(co);
+    if (instr < code || instr >= code + Py_SIZE(co)) {
+        return instr;
+    }
+    return instr + nj_opcode_caches[nj_code_original_opcode(co, (int)(instr - code))];
+}
+
 void
 nj_monitor_raise(PyThreadState *tstate, NjFrame *f, NjCodeUnit *instr)
 {
-    (void)fire_exc(tstate, f, instr, EV(RAISE));
+    (void)fire_exc(tstate, f, last_unit(f, instr), EV(RAISE));
 }
 
 void
@@ -665,7 +677,7 @@ nj_monitor_reraise(PyThreadState *tstate, NjFrame *f, NjCodeUnit *instr)
 void
 nj_monitor_unwind(PyThreadState *tstate, NjFrame *f, NjCodeUnit *instr)
 {
-    (void)fire_exc(tstate, f, instr, EV(PY_UNWIND));
+    (void)fire_exc(tstate, f, last_unit(f, instr), EV(PY_UNWIND));
 }
 
 void
@@ -686,10 +698,10 @@ nj_monitor_handled(PyThreadState *tstate, NjFrame *f, NjCodeUnit *instr)
 int
 nj_monitor_stop_iteration(PyThreadState *tstate, NjFrame *f, NjCodeUnit *instr)
 {
-    if (!nj_monitor_wants(tstate, EV(STOP_ITERATION)) || f->instr_ptr == NULL) {
+    if (!nj_monitor_wants(tstate, EV(RAISE))) {
         return 0;
     }
-    return fire_exc(tstate, f, instr, EV(STOP_ITERATION));
+    return fire_exc(tstate, f, instr, EV(RAISE));
 }
 
 static int
@@ -772,20 +784,10 @@ nj_monitor_before(PyThreadState *tstate, NjFrame *f, NjCodeUnit *prev, int oparg
     if (e & BIT(LINE)) {
         int line = d->lines[unit];
         bool fresh = prev < code + co->_co_firsttraceable || prev >= code + d->n ||
-                     d->original[prev - code] == RESUME;
-        bool same = !fresh && d->lines[prev - code] == line;
-        if (!same || prev > here) {
+                     (d->original[prev - code] == RESUME && (prev->op.arg & 3) == 0);
+        if (fresh || d->lines[prev - code] != line) {
             /* settrace hears of backward jumps within a line at the jump itself */
-            NjMonitor *m = monitor_of(tstate);
-            uint8_t saved = m->tools[EV(LINE)];
-            if (same) {
-                m->tools[EV(LINE)] &= (uint8_t)~(1u << TOOL_TRACE);
-            }
-            int rc = fire(tstate, f, EV(LINE), offset, NULL, 0, EV(LINE));
-            if (same) {
-                m->tools[EV(LINE)] |= saved & (1u << TOOL_TRACE);
-            }
-            if (rc < 0) {
+            if (fire(tstate, f, EV(LINE), offset, NULL, 0, EV(LINE)) < 0) {
                 return -1;
             }
             if (f->instr_ptr != here) {

@@ -691,6 +691,7 @@ interactive_loop(FILE *fp, PyObject *filename, PyCompilerFlags *flags)
     for (;;) {
         int rc = interactive_one(fp, filename, flags);
         if (rc == 11) {
+            fputc('\n', stderr);
             return 0;
         }
         if (rc == -1) {

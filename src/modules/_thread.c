@@ -1349,8 +1349,8 @@ thread_stack_size(PyObject *m, PyObject *const *args, Py_ssize_t nargs)
     if (n == -1 && PyErr_Occurred()) {
         return NULL;
     }
-    if (n < 0) {
-        PyErr_SetString(PyExc_ValueError, "size must be 0 or a positive value");
+    if (n != 0 && n < 53248) {
+        PyErr_Format(PyExc_ValueError, "size must be at least %zi bytes", (Py_ssize_t)53248);
         return NULL;
     }
     size_t old = PyThread_get_stacksize();

@@ -110,6 +110,8 @@ const NjConfigSpec nj_config_specs[] = {
 #undef F
 
 #define OK() PyStatus_Ok()
+#define ERR_IN(where, msg)                                                             \
+    ((PyStatus){._type = _PyStatus_TYPE_ERROR, .func = (where), .err_msg = (msg)})
 #define TRY(expr)                                                                      \
     do {                                                                               \
         PyStatus st_ = (expr);                                                         \
@@ -304,7 +306,8 @@ preinit(const PyPreConfig *src, Py_ssize_t argc, char *const *bargv, wchar_t *co
                             utf8_opt = "0";
                         }
                         else if (strncmp(v, "utf8=", 5) == 0) {
-                            return PyStatus_Error("invalid -X utf8 option value");
+                            return ERR_IN("preconfig_init_utf8_mode",
+                                          "invalid -X utf8 option value");
                         }
                         else if (strcmp(v, "dev") == 0) {
                             dev_opt = true;
@@ -350,7 +353,8 @@ preinit(const PyPreConfig *src, Py_ssize_t argc, char *const *bargv, wchar_t *co
                 c.utf8_mode = 0;
             }
             else {
-                return PyStatus_Error("invalid PYTHONUTF8 environment variable value");
+                return ERR_IN("preconfig_init_utf8_mode",
+                              "invalid PYTHONUTF8 environment variable value");
             }
         }
         else {
@@ -382,7 +386,8 @@ preinit(const PyPreConfig *src, Py_ssize_t argc, char *const *bargv, wchar_t *co
         const char *v = env(use_env, "PYTHONMALLOC");
         if (v) {
             if (nj_mem_configure(v) < 0) {
-                return PyStatus_Error("PYTHONMALLOC: unknown allocator");
+                return ERR_IN("preconfig_init_allocator",
+                              "PYTHONMALLOC: unknown allocator");
             }
         }
         else if (c.dev_mode > 0) {
@@ -789,7 +794,7 @@ parse_command_line(PyConfig *c, PyWideStringList *cmd_warn)
             c->use_environment = 0;
             break;
         case L'I':
-            c->isolated++;
+            c->isolated = 1;
             c->use_environment = 0;
             c->user_site_directory = 0;
             c->safe_path = 1;
@@ -854,6 +859,24 @@ parse_command_line(PyConfig *c, PyWideStringList *cmd_warn)
     if (!c->run_command && !c->run_module && i < argv->length &&
         wcscmp(argv->items[i], L"-") != 0) {
         TRY(PyConfig_SetString(c, &c->run_filename, argv->items[i]));
+        char cwd[PATH_MAX];
+        if (argv->items[i][0] != L'/' && getcwd(cwd, sizeof cwd)) {
+            wchar_t *w = Py_DecodeLocale(cwd, NULL);
+            size_t n = w ? wcslen(w) + wcslen(argv->items[i]) + 2 : 0;
+            wchar_t *full = n ? PyMem_RawMalloc(n * sizeof *full) : NULL;
+            if (!full) {
+                PyMem_RawFree(w);
+                return PyStatus_NoMemory();
+            }
+            const wchar_t *rel = argv->items[i];
+            while (rel[0] == L'.' && rel[1] == L'/') {
+                rel += 2;
+            }
+            swprintf(full, n, L"%ls/%ls", w, rel);
+            PyMem_RawFree(w);
+            PyMem_RawFree(c->run_filename);
+            c->run_filename = full;
+        }
     }
     /* what is left is sys.argv */
     PyWideStringList rest = {0, NULL};
@@ -915,7 +938,7 @@ parse_int(const wchar_t *s, long min, long max, int *out)
 
 /* -X name[=value] wins over the environment variable var. */
 static PyStatus
-int_option(const PyConfig *c, const wchar_t *xname, const char *var, int present, long min,
+int_option(const char *where, const PyConfig *c, const wchar_t *xname, const char *var, int present, long min,
            long max, int *out, const char *xerr, const char *everr)
 {
     const wchar_t *x = xname ? xoption(c, xname) : NULL;
@@ -925,14 +948,14 @@ int_option(const PyConfig *c, const wchar_t *xname, const char *var, int present
             *out = present;
             return OK();
         }
-        return parse_int(v, min, max, out) ? OK() : PyStatus_Error(xerr);
+        return parse_int(v, min, max, out) ? OK() : ERR_IN(where, xerr);
     }
     const char *e = var ? env(c->use_environment, var) : NULL;
     if (e) {
         wchar_t *w = Py_DecodeLocale(e, NULL);
         bool ok = w && parse_int(w, min, max, out);
         PyMem_RawFree(w);
-        return ok ? OK() : PyStatus_Error(everr);
+        return ok ? OK() : ERR_IN(where, everr);
     }
     return OK();
 }
@@ -996,7 +1019,8 @@ read_environment(PyConfig *c, const PyWideStringList *cmd_warn)
             errno = 0;
             unsigned long n = strtoul(v, &end, 10);
             if (!isdigit((unsigned char)*v) || *end || n > 4294967295UL || errno) {
-                return PyStatus_Error("PYTHONHASHSEED must be \"random\" or an integer in "
+                return ERR_IN("config_init_hash_seed",
+                              "PYTHONHASHSEED must be \"random\" or an integer in "
                                       "range [0; 4294967295]");
             }
             c->use_hash_seed = 1;
@@ -1009,13 +1033,13 @@ read_environment(PyConfig *c, const PyWideStringList *cmd_warn)
     }
     if (c->tracemalloc < 0) {
         c->tracemalloc = 0;
-        TRY(int_option(c, L"tracemalloc", "PYTHONTRACEMALLOC", 1, 0, INT_MAX,
+        TRY(int_option("config_init_tracemalloc", c, L"tracemalloc", "PYTHONTRACEMALLOC", 1, 0, INT_MAX,
                        &c->tracemalloc, "-X tracemalloc=NFRAME: invalid number of frames",
                        "PYTHONTRACEMALLOC: invalid number of frames"));
     }
     if (c->perf_profiling < 0) {
         c->perf_profiling = 0;
-        TRY(int_option(c, L"perf", "PYTHONPERFSUPPORT", 1, 0, 1, &c->perf_profiling,
+        TRY(int_option("config_init_perf_profiling", c, L"perf", "PYTHONPERFSUPPORT", 1, 0, 1, &c->perf_profiling,
                        "-X perf=N: invalid value", "PYTHONPERFSUPPORT: invalid value"));
     }
     if (c->remote_debug < 0) {
@@ -1028,10 +1052,11 @@ read_environment(PyConfig *c, const PyWideStringList *cmd_warn)
             "-X int_max_str_digits: invalid limit; must be >= 640 or 0 for unlimited.";
         static const char eerr[] =
             "PYTHONINTMAXSTRDIGITS: invalid limit; must be >= 640 or 0 for unlimited.";
-        TRY(int_option(c, L"int_max_str_digits", "PYTHONINTMAXSTRDIGITS", -1, 0, INT_MAX,
+        TRY(int_option("config_init_int_max_str_digits", c, L"int_max_str_digits", "PYTHONINTMAXSTRDIGITS", -1, 0, INT_MAX,
                        &v, xerr, eerr));
         if (v && v < 640) {
-            return PyStatus_Error(xoption(c, L"int_max_str_digits") ? xerr : eerr);
+            return ERR_IN("config_init_int_max_str_digits",
+                          xoption(c, L"int_max_str_digits") ? xerr : eerr);
         }
         c->int_max_str_digits = v;
     }
@@ -1040,7 +1065,7 @@ read_environment(PyConfig *c, const PyWideStringList *cmd_warn)
         const char *e = env(use, "PYTHON_CPU_COUNT");
         if (!(xv && wcscmp(xv, L"default") == 0) &&
             !(!xv && e && strcmp(e, "default") == 0)) {
-            TRY(int_option(c, L"cpu_count", "PYTHON_CPU_COUNT", -1, 1, INT_MAX,
+            TRY(int_option("config_init_cpu_count", c, L"cpu_count", "PYTHON_CPU_COUNT", -1, 1, INT_MAX,
                            &c->cpu_count,
                            "-X cpu_count=n option: n is missing or an invalid number, n "
                            "must be greater than 0",
@@ -1049,14 +1074,14 @@ read_environment(PyConfig *c, const PyWideStringList *cmd_warn)
     }
     if (c->thread_inherit_context < 0) {
         c->thread_inherit_context = 0;
-        TRY(int_option(c, L"thread_inherit_context", "PYTHON_THREAD_INHERIT_CONTEXT", -1, 0,
+        TRY(int_option("config_init_thread_inherit_context", c, L"thread_inherit_context", "PYTHON_THREAD_INHERIT_CONTEXT", -1, 0,
                        1, &c->thread_inherit_context,
                        "-X thread_inherit_context=n: n is missing or invalid",
                        "PYTHON_THREAD_INHERIT_CONTEXT=N: N is missing or invalid"));
     }
     if (c->context_aware_warnings < 0) {
         c->context_aware_warnings = 0;
-        TRY(int_option(c, L"context_aware_warnings", "PYTHON_CONTEXT_AWARE_WARNINGS", -1, 0,
+        TRY(int_option("config_init_context_aware_warnings", c, L"context_aware_warnings", "PYTHON_CONTEXT_AWARE_WARNINGS", -1, 0,
                        1, &c->context_aware_warnings,
                        "-X context_aware_warnings=n: n is missing or invalid",
                        "PYTHON_CONTEXT_AWARE_WARNINGS=N: N is missing or invalid"));

@@ -531,7 +531,8 @@ Py_ExitStatusException(PyStatus st)
         fprintf(stderr, "Python runtime state: %s\n\n",
                 nj_runtime.initialized   ? "initialized"
                 : nj_runtime.core_ready && nj_tstate() ? "core initialized"
-                                                       : "preinitialized");
+                : nj_runtime.preinitialized            ? "preinitialized"
+                                                       : "preinitializing");
         fflush(stderr);
         exit(1);
     }

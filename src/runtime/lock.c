@@ -332,6 +332,8 @@ PyThread_exit_thread(void)
     pthread_exit(NULL);
 }
 
+#define NJ_MIN_STACK ((size_t)53248) /* the reference's lower bound */
+
 size_t
 PyThread_get_stacksize(void)
 {
@@ -342,7 +344,7 @@ int
 PyThread_set_stacksize(size_t size)
 {
     if (size != 0) {
-        if (size < 32768) {
+        if (size < NJ_MIN_STACK) {
             return -1;
         }
         pthread_attr_t attr;

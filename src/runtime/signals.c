@@ -811,7 +811,7 @@ signal_exec(PyObject *m)
             return -1;
         }
     }
-    st->itimer_error = PyErr_NewException("signal.itimer_error", PyExc_OSError, NULL);
+    st->itimer_error = PyErr_NewException("signal.ItimerError", PyExc_OSError, NULL);
     if (!st->itimer_error || PyModule_AddObjectRef(m, "ItimerError", st->itimer_error) < 0) {
         return -1;
     }

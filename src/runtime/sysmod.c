@@ -277,13 +277,11 @@ static PyObject *
 sys_audit(PyObject *m, PyObject *const *args, Py_ssize_t nargs)
 {
     if (nargs == 0) {
-        PyErr_SetString(PyExc_TypeError, "audit() missing 1 required positional argument: "
-                                         "'event'");
+        PyErr_SetString(PyExc_TypeError, "audit expected at least 1 argument, got 0");
         return NULL;
     }
     if (!PyUnicode_Check(args[0])) {
-        PyErr_Format(PyExc_TypeError, "expected str for argument 'event', not %.200s",
-                     Py_TYPE(args[0])->tp_name);
+        _PyArg_BadArgument("audit", "argument 1", "str", args[0]);
         return NULL;
     }
     if (nj_runtime.audit_hooks || nj_interp()->rt.audit_hooks) {
@@ -879,6 +877,16 @@ static PyStructSequence_Desc asyncgen_desc = {
     "generators hooks.  The attributes are read only.",
     asyncgen_fields, 2};
 
+/* The two types without a module in their name are static, like the reference's; readied
+ * once, by the main interpreter. */
+static PyTypeObject NjAsyncGenHooks_Type, NjUnraisableArgs_Type;
+
+static int
+ready_static(PyTypeObject *type, PyStructSequence_Desc *desc)
+{
+    return type->tp_flags & Py_TPFLAGS_READY ? 0 : PyStructSequence_InitType2(type, desc);
+}
+
 /* A struct sequence type nobody can instantiate from Python. */
 static PyTypeObject *
 locked_type(PyStructSequence_Desc *desc)
@@ -900,17 +908,8 @@ locked_type(PyStructSequence_Desc *desc)
 static PyObject *
 sys_get_asyncgen_hooks(PyObject *m, PyObject *unused)
 {
-    PyObject *t = nj_sys_private(NJ_ID(_asyncgen_hooks_type));
-    NJ_OWN type = Py_XNewRef(t);
-    if (!type) {
-        NJ_SET(type, (PyObject *)locked_type(&asyncgen_desc));
-        if (!type ||
-            PyDict_SetItem(nj_interp()->rt.sys_private, NJ_ID(_asyncgen_hooks_type), type) < 0) {
-            return NULL;
-        }
-    }
     PyThreadState *ts = nj_tstate();
-    PyObject *r = PyStructSequence_New((PyTypeObject *)type);
+    PyObject *r = PyStructSequence_New(&NjAsyncGenHooks_Type);
     if (r) {
         PyObject *a = ts->async_gen_firstiter, *b = ts->async_gen_finalizer;
         PyStructSequence_SetItem(r, 0, Py_NewRef(a ? a : Py_None));
@@ -1526,8 +1525,10 @@ nj_sys_create(PyThreadState *tstate)
     PUT("implementation", make_implementation(PyDict_GetItemString(d, "version_info")));
     PUT("float_repr_style", PyUnicode_FromString("short"));
     PUT("thread_info", PyThread_GetInfo());
-    PyTypeObject *ut = PyStructSequence_NewType(&unraisable_desc);
-    if (put(interp->rt.sys_private, "_UnraisableHookArgs", (PyObject *)ut) < 0) {
+    if (ready_static(&NjAsyncGenHooks_Type, &asyncgen_desc) < 0 ||
+        ready_static(&NjUnraisableArgs_Type, &unraisable_desc) < 0 ||
+        put(interp->rt.sys_private, "_UnraisableHookArgs",
+            Py_NewRef((PyObject *)&NjUnraisableArgs_Type)) < 0) {
         return NULL;
     }
     PUT("flags", make_flags(&interp->rt.config));
@@ -1790,7 +1791,7 @@ nj_sys_init_stdio(PyThreadState *tstate)
 {
     NjInterp *interp = tstate->interp;
     const PyConfig *c = &interp->rt.config;
-    NJ_OWN io = PyImport_ImportModule("io");
+    NJ_OWN io = PyImport_ImportModule("_io");
     if (!io) {
         return -1;
     }
@@ -1831,6 +1832,7 @@ int
 nj_flush_std_files(void)
 {
     int rc = 0;
+    PyObject *exc = PyErr_GetRaisedException();
     PyObject *ids[2] = {NJ_ID(stdout), NJ_ID(stderr)};
     for (int i = 0; i < 2; i++) {
         PyObject *file = nj_sys_peek(ids[i]);
@@ -1861,5 +1863,6 @@ nj_flush_std_files(void)
             }
         }
     }
+    PyErr_SetRaisedException(exc);
     return rc;
 }

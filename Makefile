@@ -1,0 +1,43 @@
+# Naja's front door. `make help' lists what it does.
+BUILD := build
+GIVEN := $(abspath $(BUILD))/given
+NAJA := $(BUILD)/bin/naja
+T ?=
+
+.PHONY: help run test check regrtest bench install build setup clean
+help:
+	@echo 'make run                 set up, build, run examples/tour.py'
+	@echo 'make test                set up, build, run all tests'
+	@echo 'make check T=dict        only the tests/py programs whose path contains T'
+	@echo 'make regrtest [T="test_dict test_list"]   regression tests of CPython 3.14'
+	@echo 'make bench               compare speed with CPython'
+	@echo 'make install PREFIX=DIR  a relocatable tree'
+	@echo 'make clean               remove the build'
+
+setup:
+	@bash tools/setup.sh $(BUILD)
+
+build: setup
+	@sh tools/build.sh $(BUILD)
+
+run: build
+	@$(NAJA) examples/tour.py
+
+test: build
+	@sh tests/run.sh $(abspath $(NAJA))
+
+check: build
+	@python3 tools/testrun.py $(abspath $(NAJA)) tests/py $(T)
+
+regrtest: build
+	@python3 tools/regr.py $(abspath $(NAJA)) --units "$(T)"
+
+bench: build
+	@python3 bench/run.py $(abspath $(NAJA)) $(T)
+
+install: build
+	@test -n "$(PREFIX)" || { echo 'usage: make install PREFIX=DIR' >&2; exit 1; }
+	@sh tools/install.sh $(BUILD) "$(PREFIX)"
+
+clean:
+	rm -rf $(BUILD)/meson $(BUILD)/bin $(BUILD)/lib $(BUILD)/include

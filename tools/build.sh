@@ -1,0 +1,32 @@
+#!/bin/sh
+# build.sh BUILD: configures when the set of sources changed, compiles, and lays out
+# BUILD/bin, BUILD/lib, BUILD/include as an installation prefix.
+set -eu
+build=$1
+top=$(cd "$(dirname "$0")/.." && pwd)
+build=$(cd "$build" && pwd)
+cd "$top"
+sh tools/sources.sh > "$build/sources.new"
+if [ ! -f "$build/meson/build.ninja" ]; then
+    meson setup "$build/meson" -Dgiven="$build/given" > "$build/meson.log" 2>&1 ||
+        { tail -n 20 "$build/meson.log" >&2; echo "naja build: meson failed; see $build/meson.log" >&2; exit 1; }
+elif ! cmp -s "$build/sources.new" "$build/sources"; then
+    meson setup --reconfigure "$build/meson" > "$build/meson.log" 2>&1 ||
+        { tail -n 20 "$build/meson.log" >&2; exit 1; }
+fi
+mv "$build/sources.new" "$build/sources"
+if ! ninja -C "$build/meson" > "$build/ninja.log" 2>&1; then
+    grep -E -A3 'FAILED|error' "$build/ninja.log" | head -n 40 >&2
+    echo "naja build: compilation failed; see $build/ninja.log" >&2
+    exit 1
+fi
+mkdir -p "$build/bin" "$build/lib" "$build/include"
+if ! cmp -s "$build/meson/naja" "$build/bin/naja"; then
+    cp "$build/meson/naja" "$build/bin/naja.new"
+    mv "$build/bin/naja.new" "$build/bin/naja"
+fi
+for n in python python3 python3.14; do
+    [ -e "$build/bin/$n" ] || ln -s naja "$build/bin/$n"
+done
+[ -e "$build/lib/python3.14" ] || ln -s ../given/lib/python3.14 "$build/lib/python3.14"
+[ -e "$build/include/python3.14" ] || ln -s ../given/include/python3.14 "$build/include/python3.14"

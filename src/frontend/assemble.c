@@ -299,8 +299,10 @@ jumps_backward(int op)
 static int
 resolve_jumps(Flat *f, int n)
 {
+    /* The first guess for a jump is the number of the target instruction: where several
+     * fixed points exist, this finds the one of the reference. */
     for (int i = 0; i < n; i++) {
-        f[i].size = instr_size(f[i].op, f[i].target >= 0 ? 0 : f[i].arg);
+        f[i].size = instr_size(f[i].op, f[i].target >= 0 ? f[i].target : f[i].arg);
     }
     for (;;) {
         int total = 0;

@@ -71,7 +71,7 @@ nj_cfg_add_unlabelled(NjCfg *g, NjBlock *b, int op, NjPos loc, NjBlock *target)
 static bool
 has_target(int op)
 {
-    return nj_is_jump(op) || nj_is_block_push(op);
+    return nj_is_jump(op) || nj_is_block_push(op) || op == NJ_OP_LOOP_JUMP;
 }
 
 typedef struct Builder {
@@ -159,6 +159,9 @@ nj_cfg_build(NjAsmInput *in)
         if (op == JUMP && code->labels[x->arg] > i) {
             /* Not a loop, even if the target ends up behind: never checks for interrupts. */
             op = JUMP_NO_INTERRUPT;
+        }
+        else if (op == NJ_OP_LOOP_JUMP) {
+            op = JUMP;
         }
         TRY(add_linear(&b, op, x->arg, x->loc));
     }

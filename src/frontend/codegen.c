@@ -1485,7 +1485,7 @@ gen_break_continue(NjCompiler *c, NjPos pos, bool is_break)
     if (is_break) {
         TRY(unwind_block(c, &loc, &loop, false));
     }
-    OP(loc, JUMP, is_break ? loop.exit : loop.block);
+    OP(loc, NJ_OP_LOOP_JUMP, is_break ? loop.exit : loop.block);
     return 0;
 }
 

@@ -529,7 +529,7 @@ gen_case(NjCompiler *c, NjMatchCase *m, bool last, bool copy, NjLabel end)
         TRY(nj_gen_jump_if(c, loc, m->guard, pc.fail[0], false));
     }
     if (copy) {
-        OP(loc, POP_TOP, 0);
+        OP(NJ_NEXT_LOC, POP_TOP, 0);
     }
     TRY(nj_gen_body(c, m->body));
     OP(NJ_NO_LOC, JUMP, end);

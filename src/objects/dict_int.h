@@ -239,6 +239,8 @@ PyObject *nj_inst_dict(PyObject *obj);
 /* Moves the attributes out of the inline values into a dict of its own (before a
  * __class__ assignment). 0 or -1. No-op for other objects. */
 int nj_inst_detach(PyObject *obj);
+/* Has obj no attributes of its own (or no dict at all)? Materialises nothing. */
+bool nj_inst_dict_is_empty(PyObject *obj);
 /* obj.__dict__ = dict (or del, when NULL), managed dicts only. 0 or -1. */
 int nj_inst_set_dict(PyObject *obj, PyObject *dict_or_NULL);
 /* First store into values->values[index] (it was NULL): appends to the order and keeps a

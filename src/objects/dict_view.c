@@ -444,7 +444,7 @@ dictview_and(PyObject *self, PyObject *other)
     if (n < 0) {
         return NULL;
     }
-    if (PyAnySet_CheckExact(other) && PyObject_Size(other) >= n) {
+    if (PySet_CheckExact(other) && PyObject_Size(other) >= n) {
         return PyObject_CallMethodOneArg(other, NJ_ID(intersection), self);
     }
     if (PyDictViewSet_Check(other) && PyObject_Size(other) > n) {

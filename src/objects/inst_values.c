@@ -199,6 +199,20 @@ nj_inst_set(PyObject *obj, PyObject *name, PyObject *value)
     return set_in_dict(d, name, value);
 }
 
+bool
+nj_inst_dict_is_empty(PyObject *obj)
+{
+    PyTypeObject *tp = Py_TYPE(obj);
+    if (tp->tp_dictoffset == 0 && !(tp->tp_flags & Py_TPFLAGS_MANAGED_DICT)) {
+        return true;
+    }
+    if (has_valid_values(obj)) {
+        return nj_inst_values(obj)->size == 0;
+    }
+    PyObject **slot = nj_obj_dict_addr(obj);
+    return !slot || !*slot || ((PyDictObject *)*slot)->ma_used == 0;
+}
+
 /* Takes all values out, then drops them. */
 static void
 clear_values(NjInstValues *v)

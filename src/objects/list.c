@@ -605,10 +605,11 @@ list_ass_subscript(PyObject *op, PyObject *item, PyObject *value)
                      Py_TYPE(item)->tp_name);
         return -1;
     }
-    Py_ssize_t start, stop, step;
-    if (PySlice_Unpack(item, &start, &stop, &step) < 0) {
+    Py_ssize_t raw_start, raw_stop, step;
+    if (PySlice_Unpack(item, &raw_start, &raw_stop, &step) < 0) {
         return -1;
     }
+    Py_ssize_t start = raw_start, stop = raw_stop;
     Py_ssize_t n = PySlice_AdjustIndices(Py_SIZE(self), &start, &stop, step);
     if (!value) {
         if (step == 1) {
@@ -623,6 +624,8 @@ list_ass_subscript(PyObject *op, PyObject *item, PyObject *value)
         return -1;
     }
     /* iterating may have changed this list */
+    start = raw_start;
+    stop = raw_stop;
     n = PySlice_AdjustIndices(Py_SIZE(self), &start, &stop, step);
     if (step == 1) {
         return replace_range(self, start, stop, PySequence_Fast_ITEMS(seq),
@@ -977,11 +980,10 @@ list_count(PyObject *self, PyObject *value)
 static void
 reverse_items(PyObject **lo, Py_ssize_t n)
 {
-    PyObject **hi = lo + n;
-    while (lo < --hi) {
-        PyObject *t = *lo;
-        *lo++ = *hi;
-        *hi = t;
+    for (Py_ssize_t i = 0, j = n - 1; i < j; i++, j--) {
+        PyObject *t = lo[i];
+        lo[i] = lo[j];
+        lo[j] = t;
     }
 }
 

@@ -15,6 +15,7 @@
 
 #include "capi/abstract.h"
 #include "capi/args.h"
+#include "objects/dict_int.h"
 #include "objects/exc_int.h"
 #include "objects/type_priv.h"
 
@@ -1081,8 +1082,7 @@ getstate_default(PyObject *obj, bool required)
         return NULL;
     }
     NJ_OWN state = NULL;
-    if (tp->tp_dictoffset == 0 && tp->tp_getattro == PyObject_GenericGetAttr &&
-        nj_type_find(tp, NJ_ID(__dict__)) == NULL) {
+    if (nj_inst_dict_is_empty(obj)) {
         NJ_SET(state, Py_NewRef(Py_None));
     }
     else {

@@ -25,7 +25,8 @@ struct _odictobject {
     NjDictKeys *seen_keys; /* the block `first' belongs to (compared only) */
     Py_ssize_t first;      /* no used entry in that block is below it */
     size_t state;          /* bumped by every change of keys or order */
-    void *spare[3];        /* the layout's size is public */
+    Py_ssize_t known;      /* items as OrderedDict's own methods left it */
+    void *spare[2];        /* the layout's size is public */
     PyObject *inst_dict;   /* __dict__ */
     PyObject *weakrefs;
 };
@@ -48,6 +49,14 @@ first_hint(PyODictObject *od)
     return &od->first;
 }
 
+/* After a change made here: n was the size before it. */
+static void
+note_change(PyODictObject *od, Py_ssize_t n)
+{
+    od->known += od->dict.ma_used - n;
+    od->state++;
+}
+
 static PyObject *
 odict_new(PyTypeObject *type, PyObject *args, PyObject *kwds)
 {
@@ -66,7 +75,7 @@ PyODict_SetItem(PyObject *self, PyObject *key, PyObject *value)
     Py_ssize_t n = PyDict_GET_SIZE(self);
     int r = PyDict_SetItem(self, key, value);
     if (PyDict_GET_SIZE(self) != n) {
-        odict(self)->state++;
+        note_change(odict(self), n);
     }
     return r;
 }
@@ -74,9 +83,10 @@ PyODict_SetItem(PyObject *self, PyObject *key, PyObject *value)
 int
 PyODict_DelItem(PyObject *self, PyObject *key)
 {
+    Py_ssize_t n = PyDict_GET_SIZE(self);
     int r = PyDict_DelItem(self, key);
     if (r == 0) {
-        odict(self)->state++;
+        note_change(odict(self), n);
     }
     return r;
 }
@@ -277,8 +287,9 @@ odict_setdefault(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
     }
     PyObject *value = v[1] ? v[1] : Py_None;
     if (PyODict_CheckExact(self)) {
+        Py_ssize_t n = PyDict_GET_SIZE(self);
         if (PyDict_SetDefaultRef(self, v[0], value, &r) == 0) {
-            odict(self)->state++;
+            note_change(odict(self), n);
         }
         return r;
     }
@@ -301,9 +312,10 @@ odict_pop(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwn
     if (nj_args_bind(&params, args, nargs, kwnames, v) < 0) {
         return NULL;
     }
+    Py_ssize_t n = PyDict_GET_SIZE(self);
     int found = PyDict_Pop(self, v[0], &r);
     if (found > 0) {
-        odict(self)->state++;
+        note_change(odict(self), n);
     }
     else if (found == 0) {
         if (v[1]) {
@@ -349,6 +361,7 @@ odict_popitem(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject 
         nj_dict_next(&od->dict, first, &key, &value, &hash);
     }
     Py_INCREF(key);
+    Py_ssize_t n = od->dict.ma_used;
     if (PyDict_Pop(self, key, &value) <= 0) {
         if (!PyErr_Occurred()) {
             nj_raise_key_error(key);
@@ -356,7 +369,7 @@ odict_popitem(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject 
         Py_DECREF(key);
         return NULL;
     }
-    od->state++;
+    note_change(od, n);
     return nj_tuple_pair_steal(key, value);
 }
 
@@ -364,6 +377,7 @@ static PyObject *
 odict_clear(PyObject *self, PyObject *unused)
 {
     PyDict_Clear(self);
+    odict(self)->known = 0;
     odict(self)->state++;
     Py_RETURN_NONE;
 }
@@ -373,7 +387,11 @@ odict_copy(PyObject *self, PyObject *unused)
 {
     if (PyODict_CheckExact(self)) {
         NJ_OWN copy = PyODict_New();
-        return copy && nj_dict_merge(copy, self, 1) == 0 ? NJ_TAKE(copy) : NULL;
+        if (!copy || nj_dict_merge(copy, self, 1) < 0) {
+            return NULL;
+        }
+        odict(copy)->known = PyDict_GET_SIZE(copy);
+        return NJ_TAKE(copy);
     }
     NJ_OWN copy = PyObject_CallNoArgs((PyObject *)Py_TYPE(self));
     if (!copy) {
@@ -383,10 +401,15 @@ odict_copy(PyObject *self, PyObject *unused)
     if (!keys) {
         return NULL;
     }
+    size_t state = odict(self)->state;
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(keys); i++) {
         PyObject *key = PyList_GET_ITEM(keys, i);
         NJ_OWN value = PyObject_GetItem(self, key);
         if (!value || PyObject_SetItem(copy, key, value) < 0) {
+            return NULL;
+        }
+        if (odict(self)->state != state) {
+            PyErr_SetString(PyExc_RuntimeError, "OrderedDict mutated during iteration");
             return NULL;
         }
     }
@@ -513,8 +536,15 @@ odict_repr(PyObject *self)
         return rc > 0 ? PyUnicode_FromString("...") : NULL;
     }
     PyObject *d = NULL;
-    if (PyODict_CheckExact(self)) {
-        d = PyDict_Copy(self);
+    bool exact = PyODict_CheckExact(self);
+    if (exact || odict(self)->known > PyDict_GET_SIZE(self)) {
+        if (odict(self)->known > PyDict_GET_SIZE(self)) {
+            /* dict's own methods took items away: the reference has lost their keys */
+            nj_raise_key_error(Py_None);
+        }
+        else {
+            d = PyDict_Copy(self);
+        }
     }
     else {
         PyObject *items = PyObject_CallMethodNoArgs(self, NJ_ID(items));
@@ -564,8 +594,6 @@ odict_richcompare(PyObject *a, PyObject *b, int op)
     if (!PyODict_Check(a) || !PyDict_Check(b) || (op != Py_EQ && op != Py_NE)) {
         Py_RETURN_NOTIMPLEMENTED;
     }
-    size_t sa = odict(a)->state, sb = PyODict_Check(b) ? odict(b)->state : 0;
-    Py_ssize_t n = PyDict_GET_SIZE(a);
     NJ_OWN cmp = PyDict_Type.tp_richcompare(a, b, op);
     if (!cmp) {
         return NULL;
@@ -578,10 +606,6 @@ odict_richcompare(PyObject *a, PyObject *b, int op)
         same = !same;
     }
     if (same && PyODict_Check(b)) {
-        if (sa != odict(a)->state || sb != odict(b)->state || n != PyDict_GET_SIZE(a)) {
-            PyErr_SetString(PyExc_RuntimeError, "OrderedDict mutated during iteration");
-            return NULL;
-        }
         same = same_order(a, b);
         if (same < 0) {
             return NULL;

@@ -22,6 +22,7 @@
  *        pure            cannot raise, call or be observed: instr_ptr is not stored
  *        raw             the body does its own stack work and ends by itself
  *        nobody          only metadata (pseudo instructions)
+ *        noarg            above HAVE_ARGUMENT but without one
  *        const name jump free local exc     what oparg is, as module opcode reports it
  *        effect(E) / effect(E, J)           stack effect where the picture cannot say it
  *                                           (J: when jumping)
@@ -231,7 +232,7 @@ parse(void)
     static char body[65536];
     char w[64], arg[256];
     static const struct { const char *word; int bit; } flag_words[] = {
-        {"const", 2}, {"name", 4}, {"jump", 8}, {"free", 16}, {"local", 32}, {"exc", 64},
+        {"noarg", 128}, {"const", 2}, {"name", 4}, {"jump", 8}, {"free", 16}, {"local", 32}, {"exc", 64},
     };
     for (;;) {
         skip();
@@ -312,7 +313,9 @@ parse(void)
                 die("%s: base %s must come first", op->name, op->of);
             }
             op->cache = base->cache;
-            op->flags |= base->flags;
+            if (op->number < 234) {
+                op->flags |= base->flags;
+            }
         }
         if (op->nobody) {
             continue;
@@ -546,7 +549,8 @@ main(int argc, char **argv)
     fprintf(f, "};\nconst uint8_t nj_opcode_flags[267] = {\n");
     for (int i = 0; i < 267; i++) {
         if (by[i]) {
-            fprintf(f, "    [%d] = %d,\n", i, by[i]->flags | (i > have_argument ? 1 : 0));
+            fprintf(f, "    [%d] = %d,\n", i, (by[i]->flags & 127) |
+                        (i > have_argument && !(by[i]->flags & 128) ? 1 : 0));
         }
     }
     fprintf(f, "};\n\nint\nnj_opcode_stack_effect(int opcode, int oparg, int jump)\n{\n"

@@ -210,8 +210,7 @@ get_executor(PyObject *m, PyObject *const *args, Py_ssize_t nargs, PyObject *kwn
                      Py_TYPE(a[0])->tp_name);
         return NULL;
     }
-    PyErr_SetString(PyExc_RuntimeError,
-                    "Executors are not available in this build");
+    PyErr_SetString(PyExc_ValueError, "no executor at given byte offset");
     return NULL;
 }
 
@@ -255,8 +254,8 @@ static PyMethodDef opcode_methods[] = {
 static int
 opcode_exec(PyObject *m)
 {
-    if (PyModule_AddObjectRef(m, "ENABLE_SPECIALIZATION", Py_True) < 0 ||
-        PyModule_AddObjectRef(m, "ENABLE_SPECIALIZATION_FT", Py_False) < 0) {
+    if (PyModule_AddIntConstant(m, "ENABLE_SPECIALIZATION", 1) < 0 ||
+        PyModule_AddIntConstant(m, "ENABLE_SPECIALIZATION_FT", 1) < 0) {
         return -1;
     }
     return 0;

@@ -14,6 +14,7 @@
 #include "objects/dict_int.h"
 #include "objects/str.h"
 #include "objects/type_int.h"
+#include "runtime/dump.h"
 #include "runtime/runtime.h"
 #include "vm/vm.h"
 
@@ -554,8 +555,15 @@ _Py_FatalErrorFunc(const char *func, const char *msg)
             : nj_runtime.initialized ? "initialized"
                                      : "preinitialized");
     PyThreadState *ts = nj_tstate();
-    if (!again++ && ts && PyErr_Occurred()) {
-        PyErr_Print();
+    fputc('\n', stderr);
+    fflush(stderr);
+    if (!again++ && ts) {
+        if (PyErr_Occurred()) {
+            PyErr_Print();
+        }
+        else {
+            nj_dump_all_threads(2, ts);
+        }
     }
     fflush(stderr);
     abort();

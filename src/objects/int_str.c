@@ -389,14 +389,7 @@ parse_int(const char **ps, int base)
     if (base == 10) {
         /* Eight at a time: all of them digits? (The text ends with NUL.) */
         const uint64_t zeros = 0x3030303030303030u;
-        while (true) {
-            size_t k = 0;
-            while (k < 8 && s[k] != '\0') {
-                k++;
-            }
-            if (k < 8) {
-                break;
-            }
+        for (size_t left = strlen(s); left >= 8; left -= 8) {
             uint64_t w;
             memcpy(&w, s, 8);
             if (((w & 0xf0f0f0f0f0f0f0f0u) ^ zeros) |

@@ -1368,7 +1368,9 @@ object_sizeof(PyObject *self, PyObject *unused)
     PyTypeObject *tp = Py_TYPE(self);
     size_t size = (size_t)tp->tp_basicsize;
     if (tp->tp_itemsize > 0) {
-        Py_ssize_t n = Py_SIZE(self);
+        Py_ssize_t n = PyLong_Check(self)
+                           ? (Py_ssize_t)(((PyLongObject *)self)->long_value.lv_tag >> 3)
+                           : Py_SIZE(self);
         size += (size_t)(n < 0 ? -n : n) * (size_t)tp->tp_itemsize;
     }
     else if (tp->tp_flags & Py_TPFLAGS_INLINE_VALUES) {

@@ -327,12 +327,6 @@ set_qualname(NjCompiler *c)
             return 0;
         }
         parent = parent->parent;
-        if ((parent->kind == NJ_UNIT_TYPE_PARAMS || parent->kind == NJ_UNIT_ANNOTATIONS)) {
-            if (parent->parent == NULL || parent->parent->parent == NULL) {
-                return 0;
-            }
-            parent = parent->parent;
-        }
     }
     if (u->kind == NJ_UNIT_FUNCTION || u->kind == NJ_UNIT_ASYNC_FUNCTION ||
         u->kind == NJ_UNIT_CLASS) {
@@ -826,8 +820,8 @@ gen_function_annotations(NjCompiler *c, NjPos loc, NjArguments *a, NjExpr *retur
     }
     TRY(enter_annotations(c, loc, NJ_KEY_ANNOTATIONS(a), NJ_ID(__annotate__)));
     int n = 0;
-    TRY(gen_args_annotations(c, a->posonlyargs, loc, &n));
     TRY(gen_args_annotations(c, a->args, loc, &n));
+    TRY(gen_args_annotations(c, a->posonlyargs, loc, &n));
     if (a->vararg) {
         TRY(gen_arg_annotation(c, a->vararg->arg, a->vararg->annotation, loc, &n));
     }

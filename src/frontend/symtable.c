@@ -626,7 +626,10 @@ merge_comprehension(NjScope *s, NjScope *comp, PyObject *scopes, PyObject *comp_
         if (scope == NJ_SC_FREE && s->type == NJ_BLOCK_CLASS &&
             is_reserved_class_name(name)) {
             scope = NJ_SC_GLOBAL_IMPLICIT;
-            TRY(PySet_Discard(comp_free, name));
+            int needed = is_free_in_child(comp, name);
+            if (needed < 0 || (needed == 0 && PySet_Discard(comp_free, name) < 0)) {
+                return -1;
+            }
             TRY(PyList_Append(removed, name));
         }
         if (scope == NJ_SC_CELL || (cf & NJ_DEF_COMP_CELL)) {
@@ -1175,8 +1178,9 @@ visit_function(NjSymtable *st, NjStmt *s, PyObject *name, NjArguments *args, NjS
     TRY(visit_exprs(st, decorators));
     bool generic = NJ_SEQ_LEN(type_params) > 0;
     if (generic) {
-        TRY(enter_type_params(st, name, type_params, NJ_SEQ_LEN(args->defaults) > 0,
-                              has_kwdefaults(args), NJ_FunctionDef, s->pos));
+        /* .defaults is there even when there are none, as in the reference. */
+        TRY(enter_type_params(st, name, type_params, true, has_kwdefaults(args),
+                              NJ_FunctionDef, s->pos));
         TRY(visit_type_params(st, type_params));
     }
     TRY(visit_function_annotations(st, s->pos, args, returns));

@@ -1,281 +1,224 @@
-/* _opcode.c - facts about opcodes for the library's opcode and dis.
- *
- * Everything is read from the tables that genops makes from vm/ops.def.
+/* _opcode.c - facts about opcodes for the opcode and dis modules.
  * SPDX-License-Identifier: MIT
  */
 #include "nj.h"
 
 #include <limits.h>
 
-#include "capi/args.h"
-#include "vm/vm.h"
-
-#define OPCODES 267
-
-PyMODINIT_FUNC PyInit__opcode(void);
-
-static bool
-is_known(int op)
-{
-    return op >= 0 && op < OPCODES && nj_opcode_names[op] != NULL;
-}
+#include "frontend/opinfo.h"
 
 static PyObject *
-opcode_stack_effect(PyObject *m, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+opcode_stack_effect(PyObject *m, PyObject *args, PyObject *kwargs)
 {
-    static const char *const names[] = {"", "", "jump", NULL};
-    static const NjParams params = {"stack_effect", names, 2, 1, 0};
-    PyObject *a[3];
-    if (nj_args_bind(&params, args, nargs, kwnames, a) < 0) {
+    static char *kw[] = {"", "", "jump", NULL};
+    int opcode;
+    PyObject *oparg = Py_None, *jump = Py_None;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "i|O$O:stack_effect", kw, &opcode, &oparg,
+                                     &jump)) {
         return NULL;
     }
-    int op = PyLong_AsInt(a[0]);
-    if (op == -1 && PyErr_Occurred()) {
-        return NULL;
+    int arg = 0;
+    if (oparg != Py_None) {
+        arg = PyLong_AsInt(oparg);
+        if (arg == -1 && PyErr_Occurred()) {
+            return NULL;
+        }
     }
-    int jump = -1;
-    if (a[2] == NULL || a[2] == Py_None) {
-        jump = -1;
-    }
-    else if (a[2] == Py_True) {
-        jump = 1;
-    }
-    else if (a[2] == Py_False) {
-        jump = 0;
-    }
-    else {
+    if (jump != Py_None && jump != Py_True && jump != Py_False) {
         PyErr_SetString(PyExc_ValueError, "stack_effect: jump must be False, True or None");
         return NULL;
     }
-    int oparg = 0;
-    if (a[1] != NULL && a[1] != Py_None) {
-        oparg = PyLong_AsInt(a[1]);
-        if (oparg == -1 && PyErr_Occurred()) {
-            return NULL;
-        }
-    }
-    int effect = is_known(op) ? nj_opcode_stack_effect(op, oparg, jump) : INT_MAX;
-    if (effect == INT_MAX) {
+    int taken = nj_op_effect(opcode, arg, true), not_taken = nj_op_effect(opcode, arg, false);
+    if (taken == INT_MIN || !(nj_op_flags(opcode) & NJ_OPF_VALID)) {
         PyErr_SetString(PyExc_ValueError, "invalid opcode or oparg");
         return NULL;
     }
-    return PyLong_FromLong(effect);
+    return PyLong_FromLong(jump == Py_True    ? taken
+                           : jump == Py_False ? not_taken
+                                              : Py_MAX(taken, not_taken));
 }
 
 static PyObject *
-test_flag(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, const char *fname,
-          int flag)
+has_flag(PyObject *args, PyObject *kwargs, const char *format, int flag)
 {
-    static const char *const names[] = {"opcode", NULL};
-    const NjParams params = {fname, names, 1, 1, 0};
-    PyObject *a[1];
-    if (nj_args_bind(&params, args, nargs, kwnames, a) < 0) {
+    static char *kw[] = {"opcode", NULL};
+    int opcode;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, format, kw, &opcode)) {
         return NULL;
     }
-    int op = PyLong_AsInt(a[0]);
-    if (op == -1 && PyErr_Occurred()) {
-        return NULL;
-    }
-    return PyBool_FromLong(is_known(op) && (flag == 0 || (nj_opcode_flags[op] & flag)));
+    return PyBool_FromLong((nj_op_flags(opcode) & flag) != 0);
 }
 
-#define FLAG_FUNCTION(name, flag)                                                      \
-    static PyObject *opcode_##name(PyObject *m, PyObject *const *args,                 \
-                                   Py_ssize_t nargs, PyObject *kwnames)                \
+#define HAS(name, flag)                                                                \
+    static PyObject *opcode_##name(PyObject *m, PyObject *args, PyObject *kwargs)      \
     {                                                                                  \
-        return test_flag(args, nargs, kwnames, #name, flag);                           \
+        return has_flag(args, kwargs, "i:" #name, flag);                               \
     }
-FLAG_FUNCTION(is_valid, 0)
-FLAG_FUNCTION(has_arg, NJ_OPF_ARG)
-FLAG_FUNCTION(has_const, NJ_OPF_CONST)
-FLAG_FUNCTION(has_name, NJ_OPF_NAME)
-FLAG_FUNCTION(has_jump, NJ_OPF_JUMP)
-FLAG_FUNCTION(has_free, NJ_OPF_FREE)
-FLAG_FUNCTION(has_local, NJ_OPF_LOCAL)
-FLAG_FUNCTION(has_exc, NJ_OPF_EXC)
+HAS(is_valid, NJ_OPF_VALID)
+HAS(has_arg, NJ_OPF_ARG)
+HAS(has_const, NJ_OPF_CONST)
+HAS(has_name, NJ_OPF_NAME)
+HAS(has_jump, NJ_OPF_JUMP)
+HAS(has_free, NJ_OPF_FREE)
+HAS(has_local, NJ_OPF_LOCAL)
+HAS(has_exc, NJ_OPF_EXC)
 
 static PyObject *
-get_specialization_stats(PyObject *m, PyObject *unused)
+opcode_get_specialization_stats(PyObject *m, PyObject *unused)
 {
-    Py_RETURN_NONE;
+    Py_RETURN_NONE; /* statistics are not built in */
 }
 
 static PyObject *
-get_nb_ops(PyObject *m, PyObject *unused)
+opcode_get_nb_ops(PyObject *m, PyObject *unused)
 {
-    static const char *const ops[][2] = {
-        {"NB_ADD", "+"},
-        {"NB_AND", "&"},
-        {"NB_FLOOR_DIVIDE", "//"},
-        {"NB_LSHIFT", "<<"},
-        {"NB_MATRIX_MULTIPLY", "@"},
-        {"NB_MULTIPLY", "*"},
-        {"NB_REMAINDER", "%"},
-        {"NB_OR", "|"},
-        {"NB_POWER", "**"},
-        {"NB_RSHIFT", ">>"},
-        {"NB_SUBTRACT", "-"},
-        {"NB_TRUE_DIVIDE", "/"},
-        {"NB_XOR", "^"},
-        {"NB_INPLACE_ADD", "+="},
-        {"NB_INPLACE_AND", "&="},
-        {"NB_INPLACE_FLOOR_DIVIDE", "//="},
-        {"NB_INPLACE_LSHIFT", "<<="},
-        {"NB_INPLACE_MATRIX_MULTIPLY", "@="},
-        {"NB_INPLACE_MULTIPLY", "*="},
-        {"NB_INPLACE_REMAINDER", "%="},
-        {"NB_INPLACE_OR", "|="},
-        {"NB_INPLACE_POWER", "**="},
-        {"NB_INPLACE_RSHIFT", ">>="},
-        {"NB_INPLACE_SUBTRACT", "-="},
-        {"NB_INPLACE_TRUE_DIVIDE", "/="},
-        {"NB_INPLACE_XOR", "^="},
-        {"NB_SUBSCR", "[]"},
-    };
+    static const char *const OPS[][2] = {{"ADD", "+"},
+                                         {"AND", "&"},
+                                         {"FLOOR_DIVIDE", "//"},
+                                         {"LSHIFT", "<<"},
+                                         {"MATRIX_MULTIPLY", "@"},
+                                         {"MULTIPLY", "*"},
+                                         {"REMAINDER", "%"},
+                                         {"OR", "|"},
+                                         {"POWER", "**"},
+                                         {"RSHIFT", ">>"},
+                                         {"SUBTRACT", "-"},
+                                         {"TRUE_DIVIDE", "/"},
+                                         {"XOR", "^"}};
     NJ_OWN list = PyList_New(0);
-    if (list == NULL) {
-        return NULL;
-    }
-    for (size_t i = 0; i < NJ_ARRAY_LEN(ops); i++) {
-        NJ_OWN pair = Py_BuildValue("(ss)", ops[i][0], ops[i][1]);
-        if (pair == NULL || PyList_Append(list, pair) < 0) {
-            return NULL;
+    for (int inplace = 0; inplace < 2 && list != NULL; inplace++) {
+        for (size_t i = 0; i < NJ_ARRAY_LEN(OPS); i++) {
+            NJ_OWN name = PyUnicode_FromFormat(inplace ? "NB_INPLACE_%s" : "NB_%s", OPS[i][0]);
+            NJ_OWN text = PyUnicode_FromFormat(inplace ? "%s=" : "%s", OPS[i][1]);
+            NJ_OWN pair = name && text ? PyTuple_Pack(2, name, text) : NULL;
+            if (pair == NULL || PyList_Append(list, pair) < 0) {
+                return NULL;
+            }
         }
+    }
+    NJ_OWN last = Py_BuildValue("(ss)", "NB_SUBSCR", "[]");
+    if (list == NULL || last == NULL || PyList_Append(list, last) < 0) {
+        return NULL;
     }
     return NJ_TAKE(list);
 }
 
 static PyObject *
-list_of(const char *const *names, size_t n)
+list_of(const char *const *names, Py_ssize_t n)
 {
-    NJ_OWN list = PyList_New(0);
-    if (list == NULL) {
-        return NULL;
-    }
-    for (size_t i = 0; i < n; i++) {
-        NJ_OWN s = PyUnicode_FromString(names[i]);
-        if (s == NULL || PyList_Append(list, s) < 0) {
+    NJ_OWN list = PyList_New(n);
+    for (Py_ssize_t i = 0; list != NULL && i < n; i++) {
+        PyObject *s = PyUnicode_FromString(names[i]);
+        if (s == NULL) {
             return NULL;
         }
+        PyList_SET_ITEM(list, i, s);
     }
     return NJ_TAKE(list);
 }
 
 static PyObject *
-get_intrinsic1_descs(PyObject *m, PyObject *unused)
+opcode_get_intrinsic1_descs(PyObject *m, PyObject *unused)
 {
-    static const char *const names[] = {
-        "INTRINSIC_1_INVALID",      "INTRINSIC_PRINT",
-        "INTRINSIC_IMPORT_STAR",    "INTRINSIC_STOPITERATION_ERROR",
-        "INTRINSIC_ASYNC_GEN_WRAP", "INTRINSIC_UNARY_POSITIVE",
-        "INTRINSIC_LIST_TO_TUPLE",  "INTRINSIC_TYPEVAR",
+    static const char *const NAMES[] = {
+        "INTRINSIC_1_INVALID",      "INTRINSIC_PRINT",          "INTRINSIC_IMPORT_STAR",
+        "INTRINSIC_STOPITERATION_ERROR", "INTRINSIC_ASYNC_GEN_WRAP",
+        "INTRINSIC_UNARY_POSITIVE", "INTRINSIC_LIST_TO_TUPLE",  "INTRINSIC_TYPEVAR",
         "INTRINSIC_PARAMSPEC",      "INTRINSIC_TYPEVARTUPLE",
-        "INTRINSIC_SUBSCRIPT_GENERIC", "INTRINSIC_TYPEALIAS",
-    };
-    return list_of(names, NJ_ARRAY_LEN(names));
+        "INTRINSIC_SUBSCRIPT_GENERIC", "INTRINSIC_TYPEALIAS"};
+    return list_of(NAMES, NJ_ARRAY_LEN(NAMES));
 }
 
 static PyObject *
-get_intrinsic2_descs(PyObject *m, PyObject *unused)
+opcode_get_intrinsic2_descs(PyObject *m, PyObject *unused)
 {
-    static const char *const names[] = {
-        "INTRINSIC_2_INVALID",
-        "INTRINSIC_PREP_RERAISE_STAR",
-        "INTRINSIC_TYPEVAR_WITH_BOUND",
-        "INTRINSIC_TYPEVAR_WITH_CONSTRAINTS",
-        "INTRINSIC_SET_FUNCTION_TYPE_PARAMS",
-        "INTRINSIC_SET_TYPEPARAM_DEFAULT",
-    };
-    return list_of(names, NJ_ARRAY_LEN(names));
+    static const char *const NAMES[] = {"INTRINSIC_2_INVALID",
+                                        "INTRINSIC_PREP_RERAISE_STAR",
+                                        "INTRINSIC_TYPEVAR_WITH_BOUND",
+                                        "INTRINSIC_TYPEVAR_WITH_CONSTRAINTS",
+                                        "INTRINSIC_SET_FUNCTION_TYPE_PARAMS",
+                                        "INTRINSIC_SET_TYPEPARAM_DEFAULT"};
+    return list_of(NAMES, NJ_ARRAY_LEN(NAMES));
 }
 
 static PyObject *
-get_special_method_names(PyObject *m, PyObject *unused)
+opcode_get_special_method_names(PyObject *m, PyObject *unused)
 {
-    static const char *const names[] = {"__enter__", "__exit__", "__aenter__", "__aexit__"};
-    return list_of(names, NJ_ARRAY_LEN(names));
+    static const char *const NAMES[] = {"__enter__", "__exit__", "__aenter__", "__aexit__"};
+    return list_of(NAMES, NJ_ARRAY_LEN(NAMES));
 }
 
 static PyObject *
-get_executor(PyObject *m, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+opcode_get_executor(PyObject *m, PyObject *args, PyObject *kwargs)
 {
-    static const char *const names[] = {"code", "offset", NULL};
-    static const NjParams params = {"get_executor", names, 2, 2, 0};
-    PyObject *a[2];
-    if (nj_args_bind(&params, args, nargs, kwnames, a) < 0) {
+    static char *kw[] = {"code", "offset", NULL};
+    PyObject *code;
+    int offset;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "Oi:get_executor", kw, &code, &offset)) {
         return NULL;
     }
-    if (!PyCode_Check(a[0])) {
+    if (!PyCode_Check(code)) {
         PyErr_Format(PyExc_TypeError, "expected a code object, not '%.100s'",
-                     Py_TYPE(a[0])->tp_name);
+                     Py_TYPE(code)->tp_name);
         return NULL;
     }
-    PyErr_SetString(PyExc_ValueError, "no executor at given byte offset");
+    PyErr_SetString(PyExc_RuntimeError,
+                    "Executors are not available in this build");
     return NULL;
 }
 
-#define KW(f) (PyCFunction)(void (*)(void))(f), METH_FASTCALL | METH_KEYWORDS
+#define KW(name, text)                                                                 \
+    {#name, (PyCFunction)(void (*)(void))opcode_##name, METH_VARARGS | METH_KEYWORDS,  \
+     PyDoc_STR(text)}
+#define NO(name, text) {#name, opcode_##name, METH_NOARGS, PyDoc_STR(text)}
+#define HAS_DOC(name) KW(name, #name "($module, /, opcode)\n--\n\nA property of the opcode.")
 
 static PyMethodDef opcode_methods[] = {
-    {"stack_effect", KW(opcode_stack_effect),
-     "stack_effect($module, opcode, oparg=None, /, *, jump=None)\n--\n\n"
-     "How an instruction changes the depth of the stack."},
-    {"is_valid", KW(opcode_is_valid),
-     "is_valid($module, /, opcode)\n--\n\nIs there such an opcode?"},
-    {"has_arg", KW(opcode_has_arg),
-     "has_arg($module, /, opcode)\n--\n\nDoes the opcode use its argument?"},
-    {"has_const", KW(opcode_has_const),
-     "has_const($module, /, opcode)\n--\n\nDoes the opcode access a constant?"},
-    {"has_name", KW(opcode_has_name),
-     "has_name($module, /, opcode)\n--\n\nDoes the opcode access an attribute by name?"},
-    {"has_jump", KW(opcode_has_jump),
-     "has_jump($module, /, opcode)\n--\n\nDoes the opcode have a jump target?"},
-    {"has_free", KW(opcode_has_free),
-     "has_free($module, /, opcode)\n--\n\nDoes the opcode access a free variable?"},
-    {"has_local", KW(opcode_has_local),
-     "has_local($module, /, opcode)\n--\n\nDoes the opcode access a local variable?"},
-    {"has_exc", KW(opcode_has_exc),
-     "has_exc($module, /, opcode)\n--\n\nDoes the opcode set up an exception handler?"},
-    {"get_specialization_stats", get_specialization_stats, METH_NOARGS,
-     "get_specialization_stats($module, /)\n--\n\nAlways None."},
-    {"get_nb_ops", get_nb_ops, METH_NOARGS,
-     "get_nb_ops($module, /)\n--\n\nThe binary operators by index."},
-    {"get_intrinsic1_descs", get_intrinsic1_descs, METH_NOARGS,
-     "get_intrinsic1_descs($module, /)\n--\n\nNames of the unary intrinsics."},
-    {"get_intrinsic2_descs", get_intrinsic2_descs, METH_NOARGS,
-     "get_intrinsic2_descs($module, /)\n--\n\nNames of the binary intrinsics."},
-    {"get_executor", KW(get_executor),
-     "get_executor($module, /, code, offset)\n--\n\nThe executor at an offset."},
-    {"get_special_method_names", get_special_method_names, METH_NOARGS,
-     "get_special_method_names($module, /)\n--\n\nNames of the special methods by index."},
-    {NULL, NULL, 0, NULL},
-};
+    KW(stack_effect, "stack_effect($module, opcode, oparg=None, /, *, jump=None)\n--\n\n"
+                     "Compute the stack effect of the opcode."),
+    HAS_DOC(is_valid),
+    HAS_DOC(has_arg),
+    HAS_DOC(has_const),
+    HAS_DOC(has_name),
+    HAS_DOC(has_jump),
+    HAS_DOC(has_free),
+    HAS_DOC(has_local),
+    HAS_DOC(has_exc),
+    NO(get_specialization_stats,
+       "get_specialization_stats($module, /)\n--\n\nReturn the specialization stats."),
+    NO(get_nb_ops, "get_nb_ops($module, /)\n--\n\nNames of the binary operations."),
+    NO(get_intrinsic1_descs,
+       "get_intrinsic1_descs($module, /)\n--\n\nNames of the unary intrinsics."),
+    NO(get_intrinsic2_descs,
+       "get_intrinsic2_descs($module, /)\n--\n\nNames of the binary intrinsics."),
+    KW(get_executor, "get_executor($module, /, code, offset)\n--\n\nReturn the executor at "
+                     "the offset."),
+    NO(get_special_method_names,
+       "get_special_method_names($module, /)\n--\n\nNames of the special methods."),
+    {NULL, NULL, 0, NULL}};
 
 static int
 opcode_exec(PyObject *m)
 {
-    if (PyModule_AddIntConstant(m, "ENABLE_SPECIALIZATION", 1) < 0 ||
-        PyModule_AddIntConstant(m, "ENABLE_SPECIALIZATION_FT", 1) < 0) {
-        return -1;
-    }
-    return 0;
+    return PyModule_AddIntConstant(m, "ENABLE_SPECIALIZATION", 1) < 0 ||
+                   PyModule_AddIntConstant(m, "ENABLE_SPECIALIZATION_FT", 0) < 0
+               ? -1
+               : 0;
 }
 
 static PyModuleDef_Slot opcode_slots[] = {
     {Py_mod_exec, opcode_exec},
     {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
     {Py_mod_gil, Py_MOD_GIL_NOT_USED},
-    {0, NULL},
-};
+    {0, NULL}};
 
-static PyModuleDef opcode_module = {
-    PyModuleDef_HEAD_INIT,
-    .m_name = "_opcode",
-    .m_doc = "Opcode support module.",
-    .m_size = 0,
-    .m_methods = opcode_methods,
-    .m_slots = opcode_slots,
-};
+static PyModuleDef opcode_module = {.m_base = PyModuleDef_HEAD_INIT,
+                                    .m_name = "_opcode",
+                                    .m_doc = PyDoc_STR("Opcode support module."),
+                                    .m_methods = opcode_methods,
+                                    .m_slots = opcode_slots};
+
+PyMODINIT_FUNC PyInit__opcode(void);
 
 PyMODINIT_FUNC
 PyInit__opcode(void)

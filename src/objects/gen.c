@@ -224,13 +224,12 @@ nj_gen_send(Gen *g, PyObject *arg, PyObject **out, int exc, int closing)
     g->gi_exc_state.previous_item = tstate->exc_info;
     tstate->exc_info = &g->gi_exc_state;
     if (exc) {
-        PyObject *handled = PyErr_GetHandledException();
-        if (handled != NULL) {
-            /* link what the generator is handling as the context of what comes in */
+        PyObject *handled = g->gi_exc_state.exc_value;
+        if (handled != NULL && handled != Py_None) {
+            /* link what the generator itself is handling as the context of what comes in */
             PyObject *e = PyErr_GetRaisedException();
             PyErr_SetObject((PyObject *)Py_TYPE(e), e);
             Py_DECREF(e);
-            Py_DECREF(handled);
         }
     }
     g->gi_frame_state = NJ_GEN_EXECUTING;

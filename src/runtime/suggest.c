@@ -90,7 +90,7 @@ nj_suggest_name(PyObject *candidates, PyObject *name)
     if (n > MAX_CANDIDATES || length > MAX_LENGTH) {
         return NULL;
     }
-    int best = (int)length;
+    int best = INT32_MAX;
     PyObject *found = NULL; /* borrowed from the list: nothing here runs Python code */
     for (Py_ssize_t i = 0; i < n; i++) {
         PyObject *item = PyList_GET_ITEM(candidates, i);

@@ -89,6 +89,22 @@ tuple_from_array(PyObject *const *args, Py_ssize_t n)
 static void
 raise_not_callable(PyObject *callable)
 {
+    if (PyModule_Check(callable)) {
+        /* "import mod; mod()" where mod.mod is what was meant */
+        NJ_OWN name = PyModule_GetNameObject(callable);
+        PyObject *attr = NULL;
+        if (name == NULL || PyObject_GetOptionalAttr(callable, name, &attr) < 0) {
+            PyErr_Clear();
+        }
+        if (attr != NULL && PyCallable_Check(attr)) {
+            PyErr_Format(PyExc_TypeError,
+                         "'%.200s' object is not callable. Did you mean: '%U.%U(...)'?",
+                         Py_TYPE(callable)->tp_name, name, name);
+            Py_DECREF(attr);
+            return;
+        }
+        Py_XDECREF(attr);
+    }
     PyErr_Format(PyExc_TypeError, "'%.200s' object is not callable",
                  Py_TYPE(callable)->tp_name);
 }

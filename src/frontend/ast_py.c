@@ -184,7 +184,7 @@ fill_missing(PyObject *self, PyObject *name, PyObject *types)
     if (type == NULL) {
         return PyErr_WarnFormat(
             PyExc_DeprecationWarning, 1,
-            "Field '%U' is missing from %.400s._field_types. This will become an error "
+            "Field %R is missing from %.400s._field_types. This will become an error "
             "in Python 3.15.",
             name, Py_TYPE(self)->tp_name);
     }
@@ -205,7 +205,7 @@ fill_missing(PyObject *self, PyObject *name, PyObject *types)
     }
     return PyErr_WarnFormat(PyExc_DeprecationWarning, 1,
                             "%.400s.__init__ missing 1 required positional argument: "
-                            "'%U'. This will become an error in Python 3.15.",
+                            "%R. This will become an error in Python 3.15.",
                             Py_TYPE(self)->tp_name, name);
 }
 

@@ -973,11 +973,17 @@ gen_function_body(NjCompiler *c, NjStmt *s, PyObject *name, NjArguments *args, N
     if (c->optimize >= 2 && first == 1) {
         OP(((NjStmt *)body->at[0])->v.Expr.value->pos, NOP, 0);
     }
+    bool wrap = c->u->scope->coroutine || c->u->scope->generator;
+    if (wrap) {
+        TRY(nj_gen_push_fblock(c, NJ_NO_LOC, NJ_F_STOP_ITERATION, NJ_NO_LABEL, NJ_NO_LABEL,
+                               NULL));
+    }
     for (Py_ssize_t i = first; i < NJ_SEQ_LEN(body); i++) {
         TRY(nj_gen_stmt(c, body->at[i]));
     }
-    if (c->u->scope->coroutine || c->u->scope->generator) {
+    if (wrap) {
         TRY(nj_gen_wrap_stop_iteration(c));
+        nj_gen_pop_fblock(c);
     }
     NJ_OWN co = nj_gen_assemble(c, true);
     nj_gen_exit(c);
@@ -2119,9 +2125,6 @@ gen_annassign(NjCompiler *c, NjStmt *s)
         PyErr_Format(PyExc_SystemError, "invalid node type (%d) for annotated assignment",
                      target->kind);
         return -1;
-    }
-    if (!s->v.AnnAssign.simple && !future && evaluated) {
-        TRY(check_ann_expr(c, annotation));
     }
     return 0;
 }

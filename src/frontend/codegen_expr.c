@@ -1192,6 +1192,8 @@ push_inlined(NjCompiler *c, NjPos loc, NjScope *entry, Inlined *in)
         in->end = nj_gen_label(c);
         TRY(in->end);
         OP(loc, SETUP_FINALLY, in->cleanup);
+        /* Nothing to unwind, but it counts as a nested block. */
+        TRY(nj_gen_push_fblock(c, loc, NJ_F_STOP_ITERATION, NJ_NO_LABEL, NJ_NO_LABEL, NULL));
     }
     return 0;
 }
@@ -1214,6 +1216,7 @@ pop_inlined(NjCompiler *c, NjPos loc, Inlined *in)
     NjUnit *u = c->u;
     u->inlined_depth--;
     if (in->pushed != NULL) {
+        nj_gen_pop_fblock(c);
         OP(NJ_NO_LOC, POP_BLOCK, 0);
         OP(NJ_NO_LOC, JUMP, in->end);
         USE(in->cleanup);

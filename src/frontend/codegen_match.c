@@ -181,8 +181,7 @@ check_len(NjCompiler *c, NjPos loc, PatternCtx *pc, Py_ssize_t n, int cmp)
 {
     OP(loc, GET_LEN, 0);
     TRY(nj_gen_const_new(c, loc, PyLong_FromSsize_t(n)));
-    TRY(nj_gen_compare_op(c, loc, cmp));
-    OP(loc, TO_BOOL, 0);
+    TRY(nj_gen_compare_op(c, loc, cmp)); /* of ints: a bool already */
     return jump_to_fail(c, loc, pc, POP_JUMP_IF_FALSE);
 }
 
@@ -469,8 +468,7 @@ gen_value_pattern(NjCompiler *c, NjPattern *p, PatternCtx *pc)
 {
     NjPos loc = p->pos;
     NjExpr *v = p->v.MatchValue.value;
-    bool literal = v->kind == NJ_Constant || v->kind == NJ_Attribute ||
-                   v->kind == NJ_JoinedStr || v->kind == NJ_UnaryOp || v->kind == NJ_BinOp;
+    bool literal = v->kind == NJ_Constant || v->kind == NJ_Attribute;
     if (!literal) {
         return nj_gen_error(c, loc,
                             "patterns may only match literals and attribute lookups");
@@ -532,7 +530,7 @@ gen_case(NjCompiler *c, NjMatchCase *m, bool last, bool copy, NjLabel end)
         OP(NJ_NEXT_LOC, POP_TOP, 0);
     }
     TRY(nj_gen_body(c, m->body));
-    OP(NJ_NO_LOC, JUMP, end);
+    OP(NJ_NO_LOC, NJ_OP_LOOP_JUMP, end);
     return emit_fail(c, loc, &pc);
 }
 

@@ -91,7 +91,7 @@ typedef struct NjFBlock {
     void *datum; /* finally body, handler name */
 } NjFBlock;
 
-#define NJ_MAX_FBLOCKS 40
+#define NJ_MAX_FBLOCKS CO_MAXBLOCKS
 
 /* One code object in the making. */
 typedef struct NjUnit {

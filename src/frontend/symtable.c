@@ -1094,14 +1094,6 @@ static int
 visit_bound_or_default(NjSymtable *st, NjExpr *e, PyObject *name, const void *key,
                        const char *info)
 {
-    if (PyUnicode_EqualToUTF8(name, "__classdict__")) {
-        nj_syntax_error_at(st->filename, e->pos,
-                           "reserved name '%U' cannot be used for type parameter", name);
-        return -1;
-    }
-    if (e == NULL) {
-        return 0;
-    }
     bool in_class = st->cur->can_see_class_scope;
     TRY(enter_block(st, name, NJ_BLOCK_TYPE_VARIABLE, key, e->pos));
     if (in_class) {
@@ -1116,6 +1108,14 @@ static int
 visit_type_param(NjSymtable *st, NjTypeParam *tp)
 {
     const int flags = NJ_DEF_TYPE_PARAM | NJ_DEF_LOCAL;
+    PyObject *name = tp->kind == NJ_TypeVar        ? tp->v.TypeVar.name
+                     : tp->kind == NJ_TypeVarTuple ? tp->v.TypeVarTuple.name
+                                                   : tp->v.ParamSpec.name;
+    if (PyUnicode_EqualToUTF8(name, "__classdict__")) {
+        nj_syntax_error_at(st->filename, tp->pos,
+                           "reserved name '%U' cannot be used for type parameter", name);
+        return -1;
+    }
     switch (tp->kind) {
     case NJ_TypeVar: {
         NjExpr *b = tp->v.TypeVar.bound;

@@ -211,15 +211,6 @@ do_select(Fds *f, PyObject *const *args, Py_ssize_t nargs)
 }
 
 static PyObject *
-ready_tuple(const NjFdList *lists, const fd_set *sets)
-{
-    NJ_OWN r0 = ready(&lists[0], &sets[0]);
-    NJ_OWN r1 = ready(&lists[1], &sets[1]);
-    NJ_OWN r2 = ready(&lists[2], &sets[2]);
-    return r0 && r1 && r2 ? PyTuple_Pack(3, r0, r1, r2) : NULL;
-}
-
-static PyObject *
 select_select(PyObject *Py_UNUSED(m), PyObject *const *args, Py_ssize_t nargs)
 {
     if (nargs < 3 || nargs > 4) {

@@ -38,7 +38,7 @@ now_ns(void)
     return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
-/* A number of units (of unit ns each) to nanoseconds, rounded up. */
+/* A number of units (of unit ns each) to nanoseconds, rounded away from zero. */
 static int
 timeout_ns(PyObject *o, int64_t unit, const char *type_message, int64_t *out)
 {
@@ -48,7 +48,8 @@ timeout_ns(PyObject *o, int64_t unit, const char *type_message, int64_t *out)
             PyErr_SetString(PyExc_ValueError, "Invalid value NaN (not a number)");
             return -1;
         }
-        x = ceil(x * (double)unit);
+        x *= (double)unit; /* away from zero: below 0 means "forever" */
+        x = x < 0 ? floor(x) : ceil(x);
         if (!(x >= -0x1p63 && x < 0x1p63)) {
             PyErr_SetString(PyExc_OverflowError, "timestamp out of range for C PyTime_t");
             return -1;

@@ -566,6 +566,9 @@ same_order(PyObject *a, PyObject *b)
     Py_ssize_t i = 0, j = 0, n = PyDict_GET_SIZE(a), m = PyDict_GET_SIZE(b);
     size_t sa = odict(a)->state, sb = odict(b)->state;
     PyObject *ka, *kb, *va, *vb;
+    if (n != m) {
+        return 0; /* comparing as dicts changed one of them */
+    }
     while (PyDict_Next(a, &i, &ka, &va)) {
         if (!PyDict_Next(b, &j, &kb, &vb)) {
             return 0;

@@ -111,7 +111,7 @@ parse_digits(Format *f)
             break;
         }
         f->pos++;
-        if (++digits > MAXDIGITS) {
+        if (++digits >= MAXDIGITS) {
             return -2;
         }
         v = v * 10 + (int)(ch - '0');
@@ -517,7 +517,10 @@ walk_body(Opt *o, NjSeq **body)
             return -1;
         }
         if (seq->len == 1) {
-            rest->at[0] = nj_ast_Pass(doc->pos, o->arena);
+            NjPos pos = doc->pos;
+            pos.end_lineno = pos.lineno;
+            pos.end_col_offset = pos.col_offset + 4;
+            rest->at[0] = nj_ast_Pass(pos, o->arena);
             if (rest->at[0] == NULL) {
                 return -1;
             }

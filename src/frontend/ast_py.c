@@ -212,22 +212,12 @@ fill_missing(PyObject *self, PyObject *name, PyObject *types)
 static int
 ast_init(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-    NJ_OWN fields = NULL;
-    if (PyObject_GetOptionalAttr((PyObject *)Py_TYPE(self), NJ_ID(_fields), &fields) < 0) {
+    NJ_OWN fields = PyObject_GetAttr((PyObject *)Py_TYPE(self), NJ_ID(_fields));
+    Py_ssize_t nfields = fields == NULL ? -1 : PySequence_Size(fields);
+    if (nfields == -1) {
         return -1;
     }
-    Py_ssize_t nfields = 0;
-    NJ_OWN remaining = NULL;
-    if (fields != NULL) {
-        nfields = PySequence_Size(fields);
-        if (nfields == -1) {
-            return -1;
-        }
-        remaining = PySet_New(fields);
-    }
-    else {
-        remaining = PySet_New(NULL);
-    }
+    NJ_OWN remaining = PySet_New(fields);
     if (remaining == NULL) {
         return -1;
     }

@@ -595,7 +595,7 @@ check_try(const char *owner, NjSeq *body, NjSeq *handlers, NjSeq *orelse, NjSeq 
 {
     TRY(check_body(body, owner));
     if (NJ_SEQ_LEN(handlers) == 0 && NJ_SEQ_LEN(finalbody) == 0) {
-        PyErr_Format(PyExc_ValueError, "%s has neither handlers nor finalbody", owner);
+        PyErr_Format(PyExc_ValueError, "%s has neither except handlers nor finalbody", owner);
         return -1;
     }
     if (NJ_SEQ_LEN(handlers) == 0 && NJ_SEQ_LEN(orelse) > 0) {
@@ -606,6 +606,7 @@ check_try(const char *owner, NjSeq *body, NjSeq *handlers, NjSeq *orelse, NjSeq 
         NjExceptHandler *h = handlers->at[i];
         TRY(check_pos(h->pos));
         TRY(h->v.ExceptHandler.type ? check_expr(h->v.ExceptHandler.type, NJ_Load) : 0);
+        TRY(h->v.ExceptHandler.name ? check_identifier(h->v.ExceptHandler.name) : 0);
         TRY(check_body(h->v.ExceptHandler.body, "ExceptHandler"));
     }
     TRY(check_stmts(finalbody));
@@ -613,19 +614,33 @@ check_try(const char *owner, NjSeq *body, NjSeq *handlers, NjSeq *orelse, NjSeq 
 }
 
 static int
+check_aliases(NjSeq *names)
+{
+    for (Py_ssize_t i = 0; i < NJ_SEQ_LEN(names); i++) {
+        NjAlias *a = names->at[i];
+        TRY(check_identifier(a->name));
+        TRY(a->asname ? check_identifier(a->asname) : 0);
+    }
+    return 0;
+}
+
+static int
 check_stmt_inner(NjStmt *s)
 {
     switch (s->kind) {
     case NJ_FunctionDef:
+        TRY(check_identifier(s->v.FunctionDef.name));
         return check_function("FunctionDef", s->v.FunctionDef.body,
                               s->v.FunctionDef.type_params, s->v.FunctionDef.args,
                               s->v.FunctionDef.decorator_list, s->v.FunctionDef.returns);
     case NJ_AsyncFunctionDef:
+        TRY(check_identifier(s->v.AsyncFunctionDef.name));
         return check_function(
             "AsyncFunctionDef", s->v.AsyncFunctionDef.body, s->v.AsyncFunctionDef.type_params,
             s->v.AsyncFunctionDef.args, s->v.AsyncFunctionDef.decorator_list,
             s->v.AsyncFunctionDef.returns);
     case NJ_ClassDef:
+        TRY(check_identifier(s->v.ClassDef.name));
         TRY(check_body(s->v.ClassDef.body, "ClassDef"));
         TRY(check_type_params(s->v.ClassDef.type_params));
         TRY(check_exprs(s->v.ClassDef.bases, NJ_Load, false));
@@ -701,12 +716,14 @@ check_stmt_inner(NjStmt *s)
         TRY(check_expr(s->v.Assert.test, NJ_Load));
         return s->v.Assert.msg ? check_expr(s->v.Assert.msg, NJ_Load) : 0;
     case NJ_Import:
-        return check_nonempty(s->v.Import.names, "names", "Import");
+        TRY(check_nonempty(s->v.Import.names, "names", "Import"));
+        return check_aliases(s->v.Import.names);
     case NJ_ImportFrom:
         if (s->v.ImportFrom.level < 0) {
             return fail("Negative ImportFrom level");
         }
-        return check_nonempty(s->v.ImportFrom.names, "names", "ImportFrom");
+        TRY(check_nonempty(s->v.ImportFrom.names, "names", "ImportFrom"));
+        return check_aliases(s->v.ImportFrom.names);
     case NJ_Global:
         return check_nonempty(s->v.Global.names, "names", "Global");
     case NJ_Nonlocal:

@@ -338,6 +338,54 @@ fold_list_to_tuple(NjAsmInput *in, NjBlock *b, int i)
     return 0;
 }
 
+/* A long display that is only iterated or searched: BUILD_x 0, (LOAD_CONST, add 1)* up to
+ * and including the instruction at i becomes one constant. */
+static int
+fold_appended(NjAsmInput *in, NjBlock *b, int i)
+{
+    int add = b->at[i].op, build = add == LIST_APPEND ? BUILD_LIST : BUILD_SET, n = 0;
+    bool expect_add = true;
+    for (int k = i; k >= 0; k--) {
+        NjCfgInstr *x = &b->at[k];
+        if (x->op == NOP) {
+            continue;
+        }
+        if (x->op == build && x->arg == 0) {
+            if (!expect_add) {
+                return 0;
+            }
+            NJ_OWN value = PyTuple_New(n);
+            if (value == NULL) {
+                return -1;
+            }
+            int at = n;
+            for (int j = i - 1; j >= k; j--) {
+                if (loads_const(b->at[j].op)) {
+                    PyObject *o = const_of(in, b->at[j].op, b->at[j].arg);
+                    if (o == NULL) {
+                        return -1;
+                    }
+                    PyTuple_SET_ITEM(value, --at, o);
+                }
+                nop_out(&b->at[j]);
+            }
+            if (build == BUILD_SET) {
+                NJ_SET(value, PyFrozenSet_New(value));
+                if (value == NULL) {
+                    return -1;
+                }
+            }
+            return make_load_const(in, &b->at[i], value);
+        }
+        if (expect_add ? x->op != add || x->arg != 1 : !loads_const(x->op)) {
+            return 0;
+        }
+        n += !expect_add;
+        expect_add = !expect_add;
+    }
+    return 0;
+}
+
 static int
 fold_list_or_set(NjAsmInput *in, NjBlock *b, int i, int nextop)
 {
@@ -856,6 +904,12 @@ optimize_block(NjAsmInput *in, NjBlock *b)
         case BUILD_LIST:
         case BUILD_SET:
             TRY(fold_list_or_set(in, b, i, nextop));
+            break;
+        case LIST_APPEND:
+        case SET_ADD:
+            if (arg == 1 && (nextop == GET_ITER || nextop == CONTAINS_OP)) {
+                TRY(fold_appended(in, b, i));
+            }
             break;
         case POP_JUMP_IF_NONE:
         case POP_JUMP_IF_NOT_NONE:

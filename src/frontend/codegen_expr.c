@@ -768,7 +768,8 @@ static int
 is_plain_super(NjCompiler *c, NjExpr *attr)
 {
     NjExpr *call = attr->v.Attribute.value;
-    if (call->kind != NJ_Call) {
+    if (call->kind != NJ_Call ||
+        PyUnicode_EqualToUTF8(attr->v.Attribute.attr, "__class__")) {
         return 0;
     }
     NjExpr *func = call->v.Call.func;
@@ -1143,8 +1144,8 @@ push_inlined(NjCompiler *c, NjPos loc, NjScope *entry, Inlined *in)
     while (PyDict_Next(entry->symbols, &at, &name, &value)) {
         int flags = PyLong_AsInt(value);
         bool bound = (flags & NJ_DEF_LOCAL) && !(flags & NJ_DEF_NONLOCAL);
-        if (!bound && !in_class) {
-            continue;
+        if (flags & NJ_DEF_PARAM) {
+            continue; /* .0 */
         }
         if (!function && bound) {
             int r = PySet_Contains(u->fast_hidden, name);
@@ -1161,7 +1162,8 @@ push_inlined(NjCompiler *c, NjPos loc, NjScope *entry, Inlined *in)
         int scope = (flags >> NJ_SCOPE_OFFSET) & NJ_SCOPE_MASK;
         int outer = nj_gen_scope_of(c, name);
         TRY(outer);
-        if ((scope != outer && scope != NJ_SC_FREE && !(scope == NJ_SC_CELL && outer == NJ_SC_FREE)) ||
+        if ((scope != outer && scope != NJ_SC_FREE &&
+             !(scope == NJ_SC_CELL && outer == NJ_SC_FREE)) ||
             in_class) {
             NjTempScope *t = nj_arena_alloc(c->arena, sizeof(*t));
             if (t == NULL) {
@@ -1176,7 +1178,12 @@ push_inlined(NjCompiler *c, NjPos loc, NjScope *entry, Inlined *in)
             int index = nj_gen_dict_index(u->varnames, name);
             TRY(index);
             OP(loc, LOAD_FAST_AND_CLEAR, index);
-            if (scope == NJ_SC_CELL) {
+            if (scope == NJ_SC_CELL && outer == NJ_SC_FREE && !in_class) {
+                int index_free = nj_gen_dict_index(u->freevars, name);
+                TRY(index_free);
+                OP(loc, MAKE_CELL, index_free + (int)PyDict_GET_SIZE(u->cellvars));
+            }
+            else if (scope == NJ_SC_CELL) {
                 TRY(nj_gen_name_op(c, loc, MAKE_CELL, u->cellvars, name));
             }
             if (in->pushed == NULL && (in->pushed = PyList_New(0)) == NULL) {

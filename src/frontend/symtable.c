@@ -1701,7 +1701,6 @@ visit_comprehension(NjSymtable *st, NjExpr *e, const char *text, NjCompType type
 {
     bool is_generator = type == NJ_COMP_GENERATOR;
     NjComprehension *outermost = generators->at[0];
-    bool in_class = st->cur->can_see_class_scope;
     st->cur->comp_iter_expr++;
     TRY(visit_expr(st, outermost->iter));
     st->cur->comp_iter_expr--;
@@ -1711,9 +1710,6 @@ visit_comprehension(NjSymtable *st, NjExpr *e, const char *text, NjCompType type
     }
     TRY(enter_block(st, name, NJ_BLOCK_FUNCTION, e, e->pos));
     st->cur->comp = type;
-    if (in_class) {
-        TRY(see_class(st, e->pos));
-    }
     if (outermost->is_async) {
         st->cur->coroutine = true;
     }
@@ -1759,13 +1755,9 @@ static int
 visit_lambda(NjSymtable *st, NjExpr *e)
 {
     NjArguments *a = e->v.Lambda.args;
-    bool in_class = st->cur->can_see_class_scope;
     TRY(visit_exprs(st, a->defaults));
     TRY(visit_exprs(st, a->kw_defaults));
     TRY(enter_block(st, NJ_ID(lambda), NJ_BLOCK_FUNCTION, e, e->pos));
-    if (in_class) {
-        TRY(see_class(st, e->pos));
-    }
     TRY(visit_arguments(st, a));
     TRY(visit_expr(st, e->v.Lambda.body));
     return exit_block(st);

@@ -994,11 +994,9 @@ optimize_block(NjAsmInput *in, NjBlock *b)
             break;
         case CALL_INTRINSIC_1:
             if (arg == 6) { /* INTRINSIC_LIST_TO_TUPLE */
-                if (nextop == GET_ITER) {
+                TRY(fold_list_to_tuple(in, b, i));
+                if (x->op == CALL_INTRINSIC_1 && nextop == GET_ITER) {
                     nj_instr_nop(x);
-                }
-                else {
-                    TRY(fold_list_to_tuple(in, b, i));
                 }
             }
             else if (arg == 5) { /* INTRINSIC_UNARY_POSITIVE */

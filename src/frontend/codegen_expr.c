@@ -865,12 +865,12 @@ gen_method_call(NjCompiler *c, NjExpr *e)
     TRY(super);
     if (super) {
         TRY(gen_super_args(c, meth));
-        loc = nj_gen_attr_loc(loc, meth);
         TRY(nj_gen_attr_op(c, loc,
                            NJ_SEQ_LEN(meth->v.Attribute.value->v.Call.args)
                                ? NJ_OP_LOAD_SUPER_METHOD
                                : NJ_OP_LOAD_ZERO_SUPER_METHOD,
                            meth->v.Attribute.attr));
+        loc = nj_gen_attr_loc(loc, meth);
         OP(loc, NOP, 0);
     }
     else {
@@ -1615,12 +1615,12 @@ gen_attribute(NjCompiler *c, NjExpr *e)
         TRY(super);
         if (super) {
             TRY(gen_super_args(c, e));
-            loc = nj_gen_attr_loc(loc, e);
             TRY(nj_gen_attr_op(c, loc,
                                NJ_SEQ_LEN(e->v.Attribute.value->v.Call.args)
                                    ? LOAD_SUPER_ATTR
                                    : NJ_OP_LOAD_ZERO_SUPER_ATTR,
                                attr));
+            loc = nj_gen_attr_loc(loc, e);
             OP(loc, NOP, 0);
             return 0;
         }

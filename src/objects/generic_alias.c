@@ -73,9 +73,10 @@ static PyObject *
 repr_list(PyObject *seq)
 {
     NJ_OWN parts = PyList_New(0);
-    for (Py_ssize_t i = 0; parts && i < PyList_GET_SIZE(seq); i++) {
-        NJ_OWN item = Py_NewRef(PyList_GET_ITEM(seq, i));
-        NJ_OWN s = nj_typing_type_repr(item);
+    Py_ssize_t n = PyList_GET_SIZE(seq);
+    for (Py_ssize_t i = 0; parts && i < n; i++) {
+        NJ_OWN item = PyList_GetItemRef(seq, i); /* a repr may shrink the list */
+        NJ_OWN s = item ? nj_typing_type_repr(item) : NULL;
         if (s == NULL || PyList_Append(parts, s) < 0) {
             return NULL;
         }
@@ -147,7 +148,12 @@ collect_parameters(PyObject *args, PyObject *list)
             continue;
         }
         if (PyTuple_Check(t) || PyList_Check(t)) {
-            if (collect_parameters(t, list) < 0) {
+            if (Py_EnterRecursiveCall(" in __parameter__ calculation")) {
+                return -1;
+            }
+            r = collect_parameters(t, list);
+            Py_LeaveRecursiveCall();
+            if (r < 0) {
                 return -1;
             }
             continue;
@@ -290,7 +296,11 @@ substitute(PyObject *args, PyObject *params, PyObject *items)
             continue;
         }
         if (PyTuple_Check(arg) || PyList_Check(arg)) {
+            if (Py_EnterRecursiveCall(" in __parameter__ calculation")) {
+                return NULL;
+            }
             NJ_OWN sub = substitute(arg, params, items);
+            Py_LeaveRecursiveCall();
             if (sub == NULL) {
                 return NULL;
             }
@@ -521,8 +531,6 @@ static const char *const own_names[] = {
     "__mro_entries__",
     "__reduce_ex__",
     "__reduce__",
-    "__copy__",
-    "__deepcopy__",
 };
 static const char *const blocked_names[] = {"__bases__", "__copy__", "__deepcopy__"};
 

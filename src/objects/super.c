@@ -46,7 +46,8 @@ search(PyTypeObject *su_type, PyObject *obj, PyTypeObject *start, PyObject *name
         if (r == 0) {
             continue;
         }
-        if (method && (Py_TYPE(res)->tp_flags & Py_TPFLAGS_METHOD_DESCRIPTOR)) {
+        if (method && obj != (PyObject *)start &&
+            (Py_TYPE(res)->tp_flags & Py_TPFLAGS_METHOD_DESCRIPTOR)) {
             *method = true;
             return res;
         }

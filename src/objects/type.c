@@ -1534,8 +1534,8 @@ ready_type(PyTypeObject *type)
 int
 PyType_Ready(PyTypeObject *type)
 {
-    if (type->tp_flags & Py_TPFLAGS_READY) {
-        return 0;
+    if (type->tp_flags & (Py_TPFLAGS_READY | Py_TPFLAGS_READYING)) {
+        return 0; /* or under way: a metaclass's mro() looks at the class */
     }
     type->tp_flags |= Py_TPFLAGS_READYING;
     if (ready_type(type) < 0) {
@@ -2260,7 +2260,8 @@ make_class(NjClassMaker *m)
         return NULL;
     }
     PyTypeObject *type = (PyTypeObject *)t;
-    if (set_class_attributes(m, type) < 0 || PyType_Ready(type) < 0) {
+    if (set_class_attributes(m, type) < 0 || fill_class_cells(type, type->tp_dict) < 0 ||
+        PyType_Ready(type) < 0) {
         return NULL;
     }
     nj_type_slots_fixup(type);
@@ -2270,9 +2271,6 @@ make_class(NjClassMaker *m)
         if (((PyHeapTypeObject *)type)->ht_cached_keys == NULL) {
             return NULL;
         }
-    }
-    if (fill_class_cells(type, type->tp_dict) < 0) {
-        return NULL;
     }
     PyType_Modified(type);
     if (call_set_names(type) < 0 || call_init_subclass(type, m->kwds) < 0) {

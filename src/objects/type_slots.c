@@ -898,7 +898,21 @@ slot_tp_richcompare(PyObject *self, PyObject *other, int op)
         name = NJ_ID(__ge__);
         break;
     }
-    return try_special(name, self, other);
+    PyObject *f;
+    bool unbound;
+    int r = nj_type_special_unbound(self, name, &f, &unbound);
+    if (r <= 0) { /* a method that cannot even be fetched counts as none */
+        PyErr_Clear();
+        Py_RETURN_NOTIMPLEMENTED;
+    }
+    PyObject *stack[3] = {NULL, self, other};
+    PyObject *res =
+        unbound ? PyObject_Vectorcall(f, stack + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET,
+                                      NULL)
+                : PyObject_Vectorcall(f, stack + 2, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET,
+                                      NULL);
+    Py_DECREF(f);
+    return res;
 }
 
 static PyObject *

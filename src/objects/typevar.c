@@ -1373,6 +1373,7 @@ PyTypeObject NjGeneric_Type = {
               "On Python 3.12 and newer, generic classes implicitly inherit from\n"
               "Generic when they declare a parameter list after the class's name.",
     .tp_methods = generic_methods,
+    .tp_new = nj_object_new, /* may be instantiated; inherits __new__ all the same */
 };
 
 PyObject *
@@ -1408,6 +1409,9 @@ nj_typing_types_ready(void)
         if (PyDict_SetItem(types[i]->tp_dict, NJ_ID(__module__), typing) < 0) {
             return -1;
         }
+    }
+    if (PyDict_Pop(NjGeneric_Type.tp_dict, NJ_ID(__new__), NULL) < 0) {
+        return -1;
     }
     NJ_OWN match = Py_BuildValue("(ssss)", "value", "expression", "conversion",
                                  "format_spec");

@@ -388,8 +388,10 @@ get_buffer(PyObject *arg, Py_buffer *view, int flags, const char *expected,
            Complaint *why)
 {
     if (PyObject_GetBuffer(arg, view, flags) != 0) {
-        PyErr_Clear();
-        FAIL(expected);
+        if (flags & PyBUF_WRITABLE) {
+            PyErr_Clear(); /* "w*": our own words */
+        }
+        FAIL(expected); /* otherwise the exception of the exporter stands */
     }
     if (!PyBuffer_IsContiguous(view, 'C')) {
         PyBuffer_Release(view);

@@ -121,7 +121,7 @@ normal_dist_inv_cdf(PyObject *Py_UNUSED(m), PyObject *const *args, Py_ssize_t na
             return NULL;
         }
     }
-    if (!(v[0] > 0.0 && v[0] < 1.0)) {
+    if (v[0] <= 0.0 || v[0] >= 1.0) {
         PyErr_SetString(PyExc_ValueError, "inv_cdf undefined for these parameters");
         return NULL;
     }

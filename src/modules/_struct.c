@@ -991,6 +991,16 @@ cached(PyObject *m, PyObject *format)
 {
     State *st = state_of(m);
     PyObject *s;
+    /* bytes and str must not meet as keys of one dict: comparing them may warn. */
+    NJ_OWN text = NULL;
+    if (PyBytes_Check(format)) {
+        text = PyUnicode_DecodeLatin1(PyBytes_AS_STRING(format), PyBytes_GET_SIZE(format),
+                                      NULL);
+        if (text == NULL) {
+            return NULL;
+        }
+        format = text;
+    }
     if (PyDict_GetItemRef(st->cache, format, &s) != 0) {
         return (Struct *)s;
     }

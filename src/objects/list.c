@@ -1268,7 +1268,7 @@ reduce_iter(NjListIter *it, bool reversed)
     if (!f) {
         return NULL;
     }
-    if (it->seq && it->index >= 0) {
+    if (it->seq) {
         return Py_BuildValue("O(O)n", f, it->seq, it->index);
     }
     NJ_OWN iter = reversed ? nj_get_builtin(NJ_ID(iter)) : Py_NewRef(f);

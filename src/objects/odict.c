@@ -566,9 +566,6 @@ same_order(PyObject *a, PyObject *b)
     Py_ssize_t i = 0, j = 0, n = PyDict_GET_SIZE(a), m = PyDict_GET_SIZE(b);
     size_t sa = odict(a)->state, sb = odict(b)->state;
     PyObject *ka, *kb, *va, *vb;
-    if (n != m) {
-        return 0; /* comparing as dicts changed one of them */
-    }
     while (PyDict_Next(a, &i, &ka, &va)) {
         if (!PyDict_Next(b, &j, &kb, &vb)) {
             return 0;
@@ -588,7 +585,7 @@ same_order(PyObject *a, PyObject *b)
             return 0;
         }
     }
-    return 1;
+    return !PyDict_Next(b, &j, &kb, &vb);
 }
 
 static PyObject *

@@ -57,6 +57,18 @@ static void
 display_to(PyObject *file, PyObject *exc)
 {
     bool done = false;
+    if (file != nj_sys_peek(NJ_ID(stderr)) && nj_tstate()->interp->rt.initialized) {
+        /* another file than the hook's: the public function takes one */
+        NJ_OWN mod = PyImport_ImportModule("traceback");
+        NJ_OWN f = mod ? PyObject_GetAttrString(mod, "print_exception") : NULL;
+        NJ_OWN kw = f ? Py_BuildValue("{sO}", "file", file) : NULL;
+        NJ_OWN args = kw ? PyTuple_Pack(1, exc) : NULL;
+        NJ_OWN r = args ? PyObject_Call(f, args, kw) : NULL;
+        if (r) {
+            return;
+        }
+        PyErr_Clear();
+    }
     if (nj_tstate()->interp->rt.initialized && !nj_tstate()->interp->rt.shutting_down) {
         NJ_OWN mod = PyImport_ImportModule("traceback");
         NJ_OWN f = mod ? PyObject_GetAttrString(mod, "_print_exception_bltin") : NULL;
@@ -106,13 +118,19 @@ PyErr_DisplayException(PyObject *exc)
 }
 
 void
-PyErr_Display(PyObject *unused, PyObject *value, PyObject *tb)
+PyErr_Display(PyObject *file, PyObject *value, PyObject *tb)
 {
     if (value && PyExceptionInstance_Check(value) && tb && PyTraceBack_Check(tb)) {
         NJ_OWN cur = PyException_GetTraceback(value);
         if (!cur) {
             PyException_SetTraceback(value, tb);
         }
+    }
+    if (file && value && PyExceptionInstance_Check(value)) {
+        Py_INCREF(file);
+        display_to(file, value);
+        Py_DECREF(file);
+        return;
     }
     PyErr_DisplayException(value);
 }

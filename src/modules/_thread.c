@@ -314,7 +314,9 @@ typedef struct NjRLock {
 static PyObject *
 rlock_new(PyTypeObject *tp, PyObject *args, PyObject *kwargs)
 {
-    if (PyTuple_GET_SIZE(args) || (kwargs && PyDict_GET_SIZE(kwargs))) {
+    /* a subtype with an __init__ of its own may take what it likes */
+    if ((PyTuple_GET_SIZE(args) || (kwargs && PyDict_GET_SIZE(kwargs))) &&
+        tp->tp_init == PyBaseObject_Type.tp_init) {
         if (PyErr_WarnEx(PyExc_DeprecationWarning,
                          "Passing arguments to RLock is deprecated and will be removed in "
                          "3.15",
@@ -1415,7 +1417,7 @@ thread_excepthook(PyObject *m, PyObject *args)
     if (PyFile_WriteString(":\n", file) < 0) {
         return NULL;
     }
-    PyErr_Display(NULL, exc, tb);
+    PyErr_Display(file, exc, tb);
     NJ_OWN r = PyObject_CallMethodNoArgs(file, NJ_ID(flush));
     return r ? Py_NewRef(Py_None) : NULL;
 }
@@ -1473,10 +1475,6 @@ thread_set_name(PyObject *m, PyObject *const *args, Py_ssize_t nargs, PyObject *
     Py_ssize_t n = PyBytes_GET_SIZE(b);
     if (n > 15) {
         n = 15;
-        /* not in the middle of a character */
-        while (n > 0 && ((unsigned char)PyBytes_AS_STRING(b)[n] & 0xc0) == 0x80) {
-            n--;
-        }
     }
     memcpy(buf, PyBytes_AS_STRING(b), (size_t)n);
     buf[n] = 0;

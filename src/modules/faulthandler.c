@@ -126,7 +126,7 @@ dump(int fd, bool all, PyThreadState *ts)
         nj_dump_all_threads(fd, ts);
     }
     else if (ts) {
-        nj_dump_thread(fd, ts, true, true);
+        nj_dump_thread(fd, ts, true, false);
     }
 }
 

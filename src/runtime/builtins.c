@@ -1062,13 +1062,15 @@ builtin_sum(PyObject *m, PyObject *const *args, Py_ssize_t nargs, PyObject *kwna
                 continue;
             }
             if (PyLong_Check(x)) {
-                int overflow;
-                long v = PyLong_AsLongAndOverflow(x, &overflow);
-                if (!overflow) {
-                    s.hi += (double)v;
-                    Py_DECREF(x);
-                    continue;
+                double v = PyLong_AsDouble(x);
+                Py_DECREF(x);
+                if (v == -1.0 && PyErr_Occurred()) {
+                    Py_DECREF(acc);
+                    Py_DECREF(it);
+                    return NULL;
                 }
+                sum_add(&s, v);
+                continue;
             }
             break;
         }
@@ -1105,13 +1107,15 @@ builtin_sum(PyObject *m, PyObject *const *args, Py_ssize_t nargs, PyObject *kwna
                 continue;
             }
             if (PyLong_Check(x)) {
-                int overflow;
-                long v = PyLong_AsLongAndOverflow(x, &overflow);
-                if (!overflow) {
-                    re.hi += (double)v;
-                    Py_DECREF(x);
-                    continue;
+                double v = PyLong_AsDouble(x);
+                Py_DECREF(x);
+                if (v == -1.0 && PyErr_Occurred()) {
+                    Py_DECREF(acc);
+                    Py_DECREF(it);
+                    return NULL;
                 }
+                sum_add(&re, v);
+                continue;
             }
             else if (PyFloat_Check(x)) {
                 sum_add(&re, PyFloat_AS_DOUBLE(x));

@@ -1044,6 +1044,12 @@ sys_is_finalizing(PyObject *m, PyObject *unused)
 static PyObject *
 sys__clear_type_cache(PyObject *m, PyObject *unused)
 {
+    if (PyErr_WarnEx(PyExc_DeprecationWarning,
+                     "sys._clear_type_cache() is deprecated and may be removed in a future "
+                     "version of Python. Use sys._clear_internal_caches() instead.",
+                     1) < 0) {
+        return NULL;
+    }
     PyType_ClearCache();
     Py_RETURN_NONE;
 }

@@ -1229,6 +1229,10 @@ nj_type_new_wrapper(PyObject *self, PyObject *args, PyObject *kwds)
                      type->tp_name, subtype->tp_name, subtype->tp_name, type->tp_name);
         return NULL;
     }
+    if (subtype->tp_flags & Py_TPFLAGS_DISALLOW_INSTANTIATION) {
+        PyErr_Format(PyExc_TypeError, "cannot create '%s' instances", subtype->tp_name);
+        return NULL;
+    }
     /* object.__new__(dict) would build a broken dict */
     PyTypeObject *base = subtype;
     while (base && base->tp_new == nj_slot_new) {

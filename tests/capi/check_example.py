@@ -1,0 +1,25 @@
+import sys
+
+sys.path.insert(0, sys.argv[1])
+import example
+
+assert example.summary([1, 2, 10 ** 30]) == {"total": 3 + 10 ** 30, "names": ("<1>", "<2>", f"<{10 ** 30}>")}
+try:
+    example.summary(())
+except example.Error as e:
+    assert isinstance(e, ValueError) and str(e) == "expected a list, got tuple"
+else:
+    raise AssertionError("no error")
+assert example.calls() == 2
+
+
+class Sub(example.Counter):
+    pass
+
+
+c = Sub(start=5)
+assert c.add(3) == 8 and bytes(memoryview(c)) == b"abcdefgh"
+memoryview(c)[0] = 90
+assert bytes(c) == b"Zbcdefgh"
+c.extra = [c]
+print("ok")

@@ -1,284 +1,313 @@
-/* select.c - the select module: select(), poll objects, epoll objects.
+/* select.c - the module select: select, poll, epoll.
  *
- * Waits run without the GIL and go on after EINTR with what is left of the timeout, once
- * signal handlers have run. A poll object may not wait in two threads at once.
+ * All three wait without the GIL, begin again after EINTR with what is left of the
+ * timeout (unless a signal handler raises), and round timeouts up, so that they never
+ * return too early. A poll object keeps a dict fd -> event mask; the array for the system
+ * call is rebuilt only after changes.
  * SPDX-License-Identifier: MIT
  */
 #include "nj.h"
 
-#include "capi/args.h"
-#include "modules/timeout.h"
-
 #include <errno.h>
 #include <limits.h>
+#include <math.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
+#include <time.h>
 #include <unistd.h>
 
-typedef struct SelectState {
-    PyTypeObject *poll_type, *epoll_type;
-} SelectState;
+typedef struct State {
+    PyTypeObject *poll_type;
+    PyTypeObject *epoll_type;
+} State;
 
-typedef struct Poll {
-    PyObject_HEAD
-    PyObject *dict;     /* fd -> events, in order of registration */
-    struct pollfd *fds; /* made from dict when stale */
-    int nfds;
-    bool fresh, running;
-} Poll;
-
-typedef struct Epoll {
-    PyObject_HEAD
-    int fd; /* -1: closed */
-} Epoll;
-
-static SelectState *
-state_of(PyObject *module)
+static State *
+state_of(PyObject *m)
 {
-    return PyModule_GetState(module);
+    return PyModule_GetState(m);
 }
 
-/* ---- select() ----------------------------------------------------------------------------- */
+/* ---- time --------------------------------------------------------------------------- */
 
-typedef struct FdEntry {
-    PyObject *object; /* owned */
-    int fd;
-} FdEntry;
-
-typedef struct FdList {
-    FdEntry entries[FD_SETSIZE];
-    int n;
-    fd_set set;
-} FdList;
-
-static void
-free_lists(FdList **lists)
+static int64_t
+now_ns(void)
 {
-    if (*lists) {
-        for (int k = 0; k < 3; k++) {
-            for (int i = 0; i < (*lists)[k].n; i++) {
-                Py_DECREF((*lists)[k].entries[i].object);
-            }
-        }
-        PyMem_Free(*lists);
-    }
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
-/* Fills list from a sequence; returns the greatest descriptor or -1, -2 on error. */
+/* A number of units (of unit ns each) to nanoseconds, rounded away from zero. */
 static int
-read_fds(PyObject *seq, FdList *list)
+timeout_ns(PyObject *o, int64_t unit, const char *type_message, int64_t *out)
 {
-    int max = -1;
-    FD_ZERO(&list->set);
-    NJ_OWN fast = PySequence_Fast(seq, "arguments 1-3 must be sequences");
-    if (!fast) {
-        return -2;
+    if (PyFloat_Check(o)) {
+        double x = PyFloat_AS_DOUBLE(o);
+        if (isnan(x)) {
+            PyErr_SetString(PyExc_ValueError, "Invalid value NaN (not a number)");
+            return -1;
+        }
+        x *= (double)unit; /* away from zero: below 0 means "forever" */
+        x = x < 0 ? floor(x) : ceil(x);
+        if (!(x >= -0x1p63 && x < 0x1p63)) {
+            PyErr_SetString(PyExc_OverflowError, "timestamp out of range for C PyTime_t");
+            return -1;
+        }
+        *out = (int64_t)x;
+        return 0;
     }
-    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(fast); i++) {
-        NJ_OWN o = Py_NewRef(PySequence_Fast_GET_ITEM(fast, i));
+    NJ_OWN n = PyNumber_Index(o);
+    if (n == NULL) {
+        if (PyErr_ExceptionMatches(PyExc_TypeError)) {
+            PyErr_SetString(PyExc_TypeError, type_message);
+        }
+        return -1;
+    }
+    int overflow;
+    long long x = PyLong_AsLongLongAndOverflow(n, &overflow);
+    int64_t ns;
+    if (overflow || __builtin_mul_overflow((int64_t)x, unit, &ns)) {
+        PyErr_SetString(PyExc_OverflowError, "timestamp out of range for C PyTime_t");
+        return -1;
+    }
+    *out = ns;
+    return 0;
+}
+
+/* Nanoseconds as milliseconds for poll: rounded up, -1 for "forever". -2: too large. */
+static int
+poll_ms(int64_t ns)
+{
+    if (ns < 0) {
+        return -1;
+    }
+    int64_t ms = ns / 1000000 + (ns % 1000000 != 0);
+    return ms > INT_MAX ? -2 : (int)ms;
+}
+
+/* ---- select ------------------------------------------------------------------------- */
+
+typedef struct Fds {
+    PyObject *seq; /* owned list or tuple */
+    int fd[FD_SETSIZE];
+    Py_ssize_t n;
+    fd_set set;
+} Fds;
+
+static int
+read_fds(PyObject *arg, Fds *f, int *max)
+{
+    FD_ZERO(&f->set);
+    f->n = 0;
+    f->seq = PySequence_Fast(arg, "arguments 1-3 must be sequences");
+    if (f->seq == NULL) {
+        return -1;
+    }
+    /* fileno() may change a list that is iterated: sizes are asked again each time. */
+    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(f->seq); i++) {
+        NJ_OWN o = Py_NewRef(PySequence_Fast_GET_ITEM(f->seq, i));
         int fd = PyObject_AsFileDescriptor(o);
         if (fd == -1) {
-            return -2;
+            return -1;
         }
         if (fd >= FD_SETSIZE) {
-            PyErr_SetString(PyExc_ValueError,
-                            "filedescriptor out of range in select()");
-            return -2;
+            PyErr_SetString(PyExc_ValueError, "filedescriptor out of range in select()");
+            return -1;
         }
-        if (list->n >= FD_SETSIZE) {
-            PyErr_SetString(PyExc_ValueError,
-                            "too many file descriptors in select()");
-            return -2;
+        if (i >= FD_SETSIZE) {
+            PyErr_SetString(PyExc_ValueError, "too many file descriptors in select()");
+            return -1;
         }
-        FD_SET(fd, &list->set);
-        max = fd > max ? fd : max;
-        list->entries[list->n++] = (FdEntry){NJ_TAKE(o), fd};
+        FD_SET(fd, &f->set);
+        f->fd[i] = fd;
+        f->n = i + 1;
+        if (fd > *max) {
+            *max = fd;
+        }
     }
-    return max;
+    return 0;
 }
 
 static PyObject *
-ready_list(FdList *list)
+ready_list(Fds *f)
 {
-    NJ_OWN out = PyList_New(0);
-    for (int i = 0; out && i < list->n; i++) {
-        if (FD_ISSET(list->entries[i].fd, &list->set)
-            && PyList_Append(out, list->entries[i].object) < 0) {
+    NJ_OWN list = PyList_New(0);
+    if (list == NULL) {
+        return NULL;
+    }
+    for (Py_ssize_t i = 0; i < f->n && i < PySequence_Fast_GET_SIZE(f->seq); i++) {
+        if (FD_ISSET(f->fd[i], &f->set) &&
+            PyList_Append(list, PySequence_Fast_GET_ITEM(f->seq, i)) < 0) {
             return NULL;
         }
     }
-    return NJ_TAKE(out);
+    return NJ_TAKE(list);
 }
 
 static PyObject *
-select_select(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+do_select(Fds *f, PyObject *const *args, Py_ssize_t nargs)
 {
-    if (!_PyArg_CheckPositional("select", nargs, 3, 4)) {
-        return NULL;
-    }
-    PyTime_t timeout = -1, deadline = 0;
-    if (nargs > 3 && args[3] != Py_None) {
-        if (nj_timeout_read(args[3], 1000000000, &timeout) < 0) {
-            if (PyErr_ExceptionMatches(PyExc_TypeError)) {
-                PyErr_SetString(PyExc_TypeError, "timeout must be a float or None");
-            }
+    int64_t timeout = -1;
+    bool forever = nargs < 4 || args[3] == Py_None;
+    if (!forever) {
+        if (timeout_ns(args[3], 1000000000, "timeout must be a float or None", &timeout) <
+            0) {
             return NULL;
         }
         if (timeout < 0) {
             PyErr_SetString(PyExc_ValueError, "timeout must be non-negative");
             return NULL;
         }
-        deadline = nj_timeout_deadline(timeout);
     }
-    __attribute__((cleanup(free_lists))) FdList *lists =
-        PyMem_Malloc(3 * sizeof(FdList));
-    if (!lists) {
-        return PyErr_NoMemory();
-    }
-    lists[0].n = lists[1].n = lists[2].n = 0;
     int max = -1;
-    for (int k = 0; k < 3; k++) {
-        int m = read_fds(args[k], &lists[k]);
-        if (m == -2) {
+    for (int i = 0; i < 3; i++) {
+        if (read_fds(args[i], &f[i], &max) < 0) {
             return NULL;
         }
-        max = m > max ? m : max;
     }
-    fd_set asked[3] = {lists[0].set, lists[1].set, lists[2].set};
+    int64_t deadline = forever ? 0 : now_ns() + timeout;
     int n;
-    for (;;) {
-        struct timeval tv, *tvp = NULL;
-        if (timeout >= 0) {
-            PyTime_t us = timeout / 1000 + (timeout % 1000 != 0);
-            tv.tv_sec = us / 1000000;
-            tv.tv_usec = us % 1000000;
-            tvp = &tv;
+    while (true) {
+        fd_set r = f[0].set, w = f[1].set, x = f[2].set;
+        struct timeval tv = {.tv_sec = timeout / 1000000000,
+                             .tv_usec = (timeout % 1000000000 + 999) / 1000};
+        if (tv.tv_usec >= 1000000) {
+            tv.tv_sec++;
+            tv.tv_usec -= 1000000;
         }
+        int err;
         Py_BEGIN_ALLOW_THREADS
-        errno = 0;
-        n = select(max + 1, &lists[0].set, &lists[1].set, &lists[2].set, tvp);
+        n = select(max + 1, &r, &w, &x, forever ? NULL : &tv);
+        err = errno;
         Py_END_ALLOW_THREADS
-        if (n >= 0 || errno != EINTR) {
+        if (n >= 0) {
+            f[0].set = r;
+            f[1].set = w;
+            f[2].set = x;
             break;
+        }
+        if (err != EINTR) {
+            errno = err;
+            return PyErr_SetFromErrno(PyExc_OSError);
         }
         if (PyErr_CheckSignals() < 0) {
             return NULL;
         }
-        if (timeout >= 0) {
-            timeout = deadline - nj_timeout_now();
+        if (!forever) {
+            timeout = deadline - now_ns();
             if (timeout < 0) {
                 n = 0;
+                for (int i = 0; i < 3; i++) {
+                    FD_ZERO(&f[i].set);
+                }
                 break;
             }
         }
-        for (int k = 0; k < 3; k++) {
-            lists[k].set = asked[k];
-        }
     }
-    if (n < 0) {
-        return PyErr_SetFromErrno(PyExc_OSError);
-    }
-    if (n == 0) {
-        for (int k = 0; k < 3; k++) {
-            FD_ZERO(&lists[k].set);
-        }
-    }
-    NJ_OWN r = ready_list(&lists[0]);
-    NJ_OWN w = r ? ready_list(&lists[1]) : NULL;
-    NJ_OWN x = w ? ready_list(&lists[2]) : NULL;
+    NJ_OWN r = ready_list(&f[0]);
+    NJ_OWN w = r ? ready_list(&f[1]) : NULL;
+    NJ_OWN x = w ? ready_list(&f[2]) : NULL;
     return x ? PyTuple_Pack(3, r, w, x) : NULL;
 }
 
-/* ---- poll --------------------------------------------------------------------------------- */
-
-/* The timeout argument of poll() in ms, -1 for ever. 0/-1. */
-static int
-read_ms(PyObject *o, PyTime_t *timeout, PyTime_t *ms)
+static PyObject *
+select_select(PyObject *Py_UNUSED(m), PyObject *const *args, Py_ssize_t nargs)
 {
-    *timeout = -1;
-    *ms = -1;
-    if (!o || o == Py_None) {
-        return 0;
+    if (nargs < 3 || nargs > 4) {
+        PyErr_Format(PyExc_TypeError, "select expected at %s %d arguments, got %zd",
+                     nargs < 3 ? "least" : "most", nargs < 3 ? 3 : 4, nargs);
+        return NULL;
     }
-    if (nj_timeout_read(o, 1000000, timeout) < 0) {
-        if (PyErr_ExceptionMatches(PyExc_TypeError)) {
-            PyErr_SetString(PyExc_TypeError, "timeout must be an integer or None");
+    Fds *f = PyMem_Calloc(3, sizeof *f);
+    if (f == NULL) {
+        return PyErr_NoMemory();
+    }
+    PyObject *r = do_select(f, args, nargs);
+    for (int i = 0; i < 3; i++) {
+        Py_XDECREF(f[i].seq);
+    }
+    PyMem_Free(f);
+    return r;
+}
+
+/* ---- poll --------------------------------------------------------------------------- */
+
+typedef struct Poll {
+    PyObject_HEAD
+    PyObject *dict; /* fd -> events */
+    struct pollfd *fds;
+    Py_ssize_t n;
+    bool current; /* fds matches dict */
+    bool running;
+} Poll;
+
+static int
+event_mask(PyObject *o, unsigned short *out)
+{
+    NJ_OWN n = PyNumber_Index(o);
+    if (n == NULL) {
+        return -1;
+    }
+    uint64_t x;
+    if (PyLong_AsUInt64(n, &x) < 0) {
+        if (PyErr_ExceptionMatches(PyExc_ValueError)) {
+            return -1;
         }
+        x = UINT64_MAX;
+        PyErr_Clear();
+    }
+    if (x > USHRT_MAX) {
+        PyErr_SetString(PyExc_OverflowError, "Python int too large for C unsigned short");
         return -1;
     }
-    *ms = nj_timeout_ms(*timeout);
-    if (*ms < INT_MIN || *ms > INT_MAX) {
-        PyErr_SetString(PyExc_OverflowError, "timeout is too large");
-        return -1;
-    }
-    if (*timeout < 0) {
-        *timeout = *ms = -1;
-    }
+    *out = (unsigned short)x;
     return 0;
 }
 
-static int
-read_events(PyObject *o, unsigned short *out)
-{
-    long v = PyLong_AsLong(o);
-    if (v == -1 && PyErr_Occurred()) {
-        return -1;
-    }
-    if (v < 0) {
-        PyErr_SetString(PyExc_ValueError, "value must be positive");
-        return -1;
-    }
-    if (v > USHRT_MAX) {
-        PyErr_SetString(PyExc_OverflowError,
-                        "Python int too large for C unsigned short");
-        return -1;
-    }
-    *out = (unsigned short)v;
-    return 0;
-}
-
-static int
-store_events(Poll *self, int fd, unsigned short events)
+static PyObject *
+set_mask(Poll *self, int fd, unsigned short mask)
 {
     NJ_OWN key = PyLong_FromLong(fd);
-    NJ_OWN value = key ? PyLong_FromLong(events) : NULL;
-    if (!value || PyDict_SetItem(self->dict, key, value) < 0) {
-        return -1;
+    NJ_OWN value = PyLong_FromLong(mask);
+    if (key == NULL || value == NULL || PyDict_SetItem(self->dict, key, value) < 0) {
+        return NULL;
     }
-    self->fresh = false;
-    return 0;
+    self->current = false;
+    Py_RETURN_NONE;
 }
 
 static PyObject *
 poll_register(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 {
-    if (!_PyArg_CheckPositional("register", nargs, 1, 2)) {
+    if (nargs < 1 || nargs > 2) {
+        PyErr_Format(PyExc_TypeError, "register expected at %s %d argument%s, got %zd",
+                     nargs < 1 ? "least" : "most", nargs < 1 ? 1 : 2, nargs < 1 ? "" : "s",
+                     nargs);
         return NULL;
     }
+    unsigned short mask = POLLIN | POLLPRI | POLLOUT;
     int fd = PyObject_AsFileDescriptor(args[0]);
-    unsigned short events = POLLIN | POLLPRI | POLLOUT;
-    if (fd == -1 || (nargs > 1 && read_events(args[1], &events) < 0)
-        || store_events((Poll *)op, fd, events) < 0) {
+    if (fd == -1 || (nargs > 1 && event_mask(args[1], &mask) < 0)) {
         return NULL;
     }
-    Py_RETURN_NONE;
+    return set_mask((Poll *)op, fd, mask);
 }
 
 static PyObject *
 poll_modify(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 {
-    Poll *self = (Poll *)op;
-    if (!_PyArg_CheckPositional("modify", nargs, 2, 2)) {
+    if (nargs != 2) {
+        PyErr_Format(PyExc_TypeError, "modify expected 2 arguments, got %zd", nargs);
         return NULL;
     }
+    unsigned short mask;
     int fd = PyObject_AsFileDescriptor(args[0]);
-    unsigned short events;
-    if (fd == -1 || read_events(args[1], &events) < 0) {
+    if (fd == -1 || event_mask(args[1], &mask) < 0) {
         return NULL;
     }
     NJ_OWN key = PyLong_FromLong(fd);
-    int known = key ? PyDict_Contains(self->dict, key) : -1;
+    int known = key ? PyDict_Contains(((Poll *)op)->dict, key) : -1;
     if (known < 0) {
         return NULL;
     }
@@ -286,43 +315,40 @@ poll_modify(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
         errno = ENOENT;
         return PyErr_SetFromErrno(PyExc_OSError);
     }
-    if (store_events(self, fd, events) < 0) {
-        return NULL;
-    }
-    Py_RETURN_NONE;
+    return set_mask((Poll *)op, fd, mask);
 }
 
 static PyObject *
 poll_unregister(PyObject *op, PyObject *arg)
 {
-    Poll *self = (Poll *)op;
     int fd = PyObject_AsFileDescriptor(arg);
     NJ_OWN key = fd == -1 ? NULL : PyLong_FromLong(fd);
-    if (!key || PyDict_DelItem(self->dict, key) < 0) {
+    if (key == NULL || PyDict_DelItem(((Poll *)op)->dict, key) < 0) {
         return NULL;
     }
-    self->fresh = false;
+    ((Poll *)op)->current = false;
     Py_RETURN_NONE;
 }
 
 static int
 refresh(Poll *self)
 {
-    Py_ssize_t n = PyDict_GET_SIZE(self->dict), pos = 0;
-    struct pollfd *fds = PyMem_Realloc(self->fds, (size_t)(n ? n : 1) * sizeof(*fds));
-    if (!fds) {
+    Py_ssize_t n = PyDict_GET_SIZE(self->dict), pos = 0, i = 0;
+    struct pollfd *p = PyMem_Realloc(self->fds, (size_t)(n ? n : 1) * sizeof *p);
+    if (p == NULL) {
         PyErr_NoMemory();
         return -1;
     }
-    self->fds = fds;
-    self->nfds = 0;
+    self->fds = p;
     PyObject *key, *value;
-    while (PyDict_Next(self->dict, &pos, &key, &value)) {
-        fds[self->nfds].fd = (int)PyLong_AsLong(key);
-        fds[self->nfds].events = (short)PyLong_AsLong(value);
-        fds[self->nfds++].revents = 0;
+    while (i < n && PyDict_Next(self->dict, &pos, &key, &value)) {
+        p[i].fd = PyLong_AsInt(key);
+        p[i].events = (short)PyLong_AsLong(value);
+        p[i].revents = 0;
+        i++;
     }
-    self->fresh = true;
+    self->n = i;
+    self->current = true;
     return 0;
 }
 
@@ -330,109 +356,117 @@ static PyObject *
 poll_poll(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 {
     Poll *self = (Poll *)op;
-    if (!_PyArg_CheckPositional("poll", nargs, 0, 1)) {
+    int64_t timeout = -1, deadline = 0;
+    int ms = -1;
+    if (nargs > 1) {
+        PyErr_Format(PyExc_TypeError, "poll expected at most 1 argument, got %zd", nargs);
         return NULL;
     }
-    PyTime_t timeout, ms, deadline = 0;
-    if (read_ms(nargs ? args[0] : NULL, &timeout, &ms) < 0) {
-        return NULL;
+    if (nargs == 1 && args[0] != Py_None) {
+        if (timeout_ns(args[0], 1000000, "timeout must be an integer or None", &timeout) < 0) {
+            return NULL;
+        }
+        ms = poll_ms(timeout);
+        if (ms == -2) {
+            PyErr_SetString(PyExc_OverflowError, "timeout is too large");
+            return NULL;
+        }
+        if (timeout >= 0) {
+            deadline = now_ns() + timeout;
+        }
     }
     if (self->running) {
         PyErr_SetString(PyExc_RuntimeError, "concurrent poll() invocation");
         return NULL;
     }
-    if (!self->fresh && refresh(self) < 0) {
+    if (!self->current && refresh(self) < 0) {
         return NULL;
     }
-    if (timeout >= 0) {
-        deadline = nj_timeout_deadline(timeout);
-    }
     self->running = true;
-    int n, raised = 0;
-    for (;;) {
+    int n;
+    while (true) {
+        int err;
         Py_BEGIN_ALLOW_THREADS
-        errno = 0;
-        n = poll(self->fds, (nfds_t)self->nfds, (int)ms);
+        n = poll(self->fds, (nfds_t)self->n, ms);
+        err = errno;
         Py_END_ALLOW_THREADS
-        if (n >= 0 || errno != EINTR) {
+        if (n >= 0) {
             break;
+        }
+        if (err != EINTR) {
+            self->running = false;
+            errno = err;
+            return PyErr_SetFromErrno(PyExc_OSError);
         }
         if (PyErr_CheckSignals() < 0) {
-            raised = 1;
-            break;
+            self->running = false;
+            return NULL;
         }
         if (timeout >= 0) {
-            timeout = deadline - nj_timeout_now();
-            if (timeout < 0) {
+            int64_t left = deadline - now_ns();
+            if (left < 0) {
                 n = 0;
                 break;
             }
-            ms = nj_timeout_ms(timeout);
+            ms = poll_ms(left);
         }
     }
     self->running = false;
-    if (raised) {
-        return NULL;
-    }
-    if (n < 0) {
-        return PyErr_SetFromErrno(PyExc_OSError);
-    }
-    NJ_OWN out = PyList_New(0);
-    for (int i = 0; out && n > 0 && i < self->nfds; i++) {
-        if (self->fds[i].revents) {
-            n--;
-            NJ_OWN pair = Py_BuildValue("ii", self->fds[i].fd,
-                                        self->fds[i].revents & 0xffff);
-            if (!pair || PyList_Append(out, pair) < 0) {
-                return NULL;
-            }
+    NJ_OWN list = PyList_New(0);
+    for (Py_ssize_t i = 0; list != NULL && n > 0 && i < self->n; i++) {
+        if (self->fds[i].revents == 0) {
+            continue;
+        }
+        n--;
+        NJ_OWN t = Py_BuildValue("ii", self->fds[i].fd,
+                                 (int)(unsigned short)self->fds[i].revents);
+        if (t == NULL || PyList_Append(list, t) < 0) {
+            return NULL;
         }
     }
-    return NJ_TAKE(out);
+    return NJ_TAKE(list);
 }
 
 static void
 poll_dealloc(PyObject *op)
 {
-    Poll *self = (Poll *)op;
-    PyTypeObject *type = Py_TYPE(op);
-    PyMem_Free(self->fds);
-    Py_XDECREF(self->dict);
-    PyObject_Free(op);
-    Py_DECREF(type);
+    PyTypeObject *tp = Py_TYPE(op);
+    PyMem_Free(((Poll *)op)->fds);
+    Py_XDECREF(((Poll *)op)->dict);
+    tp->tp_free(op);
+    Py_DECREF(tp);
 }
 
 static PyObject *
-select_poll(PyObject *module, PyObject *Py_UNUSED(ignored))
+select_poll(PyObject *m, PyObject *Py_UNUSED(ignored))
 {
-    Poll *self = PyObject_New(Poll, state_of(module)->poll_type);
-    if (!self) {
+    PyTypeObject *tp = state_of(m)->poll_type;
+    Poll *self = (Poll *)tp->tp_alloc(tp, 0);
+    if (self == NULL) {
         return NULL;
     }
-    self->fds = NULL;
-    self->nfds = 0;
-    self->fresh = self->running = false;
     self->dict = PyDict_New();
-    if (!self->dict) {
+    if (self->dict == NULL) {
         Py_DECREF(self);
         return NULL;
     }
     return (PyObject *)self;
 }
 
-#define FAST(f) ((PyCFunction)(void (*)(void))(f))
+#define FAST(f) (PyCFunction)(void *)(f), METH_FASTCALL
+#define KW(f) (PyCFunction)(void *)(f), METH_VARARGS | METH_KEYWORDS
 
 static PyMethodDef poll_methods[] = {
-    {"register", FAST(poll_register), METH_FASTCALL,
-     "register($self, fd,\n"
-     "         eventmask=select.POLLIN | select.POLLPRI | select.POLLOUT, /)\n--\n\n"
-     "Register a file descriptor with the polling object."},
-    {"modify", FAST(poll_modify), METH_FASTCALL,
-     "modify($self, fd, eventmask, /)\n--\n\nModify an already registered descriptor."},
+    {"register", FAST(poll_register),
+     "register($self, fd,\n         eventmask=select.POLLIN | select.POLLPRI | "
+     "select.POLLOUT, /)\n--\n\nWatches a file descriptor."},
+    {"modify", FAST(poll_modify),
+     "modify($self, fd, eventmask, /)\n--\n\nChanges what is watched for."},
     {"unregister", poll_unregister, METH_O,
-     "unregister($self, fd, /)\n--\n\nRemove a file descriptor."},
-    {"poll", FAST(poll_poll), METH_FASTCALL,
-     "poll($self, timeout=None, /)\n--\n\nWait for events; a list of (fd, event)."},
+     "unregister($self, fd, /)\n--\n\nStops watching a file descriptor."},
+    {"poll", FAST(poll_poll),
+     "poll($self, timeout=None, /)\n--\n\n"
+     "Waits (milliseconds) and returns pairs (fd, events) of what is ready."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -449,7 +483,12 @@ static PyType_Spec poll_spec = {
     .slots = poll_slots,
 };
 
-/* ---- epoll -------------------------------------------------------------------------------- */
+/* ---- epoll -------------------------------------------------------------------------- */
+
+typedef struct Epoll {
+    PyObject_HEAD
+    int fd; /* -1: closed */
+} Epoll;
 
 static PyObject *
 closed_error(void)
@@ -459,22 +498,23 @@ closed_error(void)
 }
 
 static PyObject *
-epoll_make(PyTypeObject *type, int fd)
+make_epoll(PyTypeObject *type, int fd)
 {
-    if (fd == -1) {
-        Py_BEGIN_ALLOW_THREADS
-        fd = epoll_create1(EPOLL_CLOEXEC);
-        Py_END_ALLOW_THREADS
-        if (fd < 0) {
-            return PyErr_SetFromErrno(PyExc_OSError);
-        }
-    }
     Epoll *self = (Epoll *)type->tp_alloc(type, 0);
-    if (!self) {
-        close(fd);
+    if (self == NULL) {
         return NULL;
     }
     self->fd = fd;
+    if (fd == -1) {
+        Py_BEGIN_ALLOW_THREADS
+        self->fd = epoll_create1(EPOLL_CLOEXEC);
+        Py_END_ALLOW_THREADS
+        if (self->fd < 0) {
+            PyErr_SetFromErrno(PyExc_OSError);
+            Py_DECREF(self);
+            return NULL;
+        }
+    }
     return (PyObject *)self;
 }
 
@@ -482,30 +522,19 @@ static PyObject *
 epoll_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"sizehint", "flags", NULL};
-    int sizehint = -1, flags = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|ii:epoll", names, &sizehint,
-                                     &flags)) {
+    int hint = -1, flags = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|ii:epoll", names, &hint, &flags)) {
         return NULL;
     }
-    if (sizehint != -1 && sizehint <= 0) {
+    if (hint != -1 && hint <= 0) {
         PyErr_SetString(PyExc_ValueError, "negative sizehint");
         return NULL;
     }
-    if (flags && flags != EPOLL_CLOEXEC) {
+    if (flags & ~EPOLL_CLOEXEC) {
         PyErr_SetString(PyExc_OSError, "invalid flags");
         return NULL;
     }
-    return epoll_make(type, -1);
-}
-
-static PyObject *
-epoll_fromfd(PyObject *type, PyObject *arg)
-{
-    int fd = PyLong_AsInt(arg);
-    if (fd == -1 && PyErr_Occurred()) {
-        return NULL;
-    }
-    return epoll_make((PyTypeObject *)type, fd);
+    return make_epoll(type, -1);
 }
 
 static int
@@ -524,43 +553,45 @@ close_epoll(Epoll *self)
     return err;
 }
 
+static void
+epoll_dealloc(PyObject *op)
+{
+    PyTypeObject *tp = Py_TYPE(op);
+    (void)close_epoll((Epoll *)op);
+    tp->tp_free(op);
+    Py_DECREF(tp);
+}
+
 static PyObject *
 epoll_close(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
-    int err = close_epoll((Epoll *)op);
-    if (err) {
-        errno = err;
+    errno = close_epoll((Epoll *)op);
+    if (errno) {
         return PyErr_SetFromErrno(PyExc_OSError);
     }
     Py_RETURN_NONE;
 }
 
-static void
-epoll_dealloc(PyObject *op)
-{
-    PyTypeObject *type = Py_TYPE(op);
-    close_epoll((Epoll *)op);
-    type->tp_free(op);
-    Py_DECREF(type);
-}
-
-static PyObject *
-epoll_closed(PyObject *op, void *Py_UNUSED(closure))
-{
-    return PyBool_FromLong(((Epoll *)op)->fd < 0);
-}
-
 static PyObject *
 epoll_fileno(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
-    Epoll *self = (Epoll *)op;
-    return self->fd < 0 ? closed_error() : PyLong_FromLong(self->fd);
+    return ((Epoll *)op)->fd < 0 ? closed_error() : PyLong_FromLong(((Epoll *)op)->fd);
 }
 
 static PyObject *
-control(Epoll *self, int what, PyObject *target, unsigned events)
+epoll_fromfd(PyObject *type, PyObject *arg)
 {
-    int fd = PyObject_AsFileDescriptor(target);
+    int fd = PyLong_AsInt(arg);
+    if (fd == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    return make_epoll((PyTypeObject *)type, fd);
+}
+
+static PyObject *
+control(Epoll *self, int what, PyObject *file, unsigned events)
+{
+    int fd = PyObject_AsFileDescriptor(file);
     if (fd == -1) {
         return NULL;
     }
@@ -568,152 +599,125 @@ control(Epoll *self, int what, PyObject *target, unsigned events)
         return closed_error();
     }
     struct epoll_event ev = {.events = events, .data.fd = fd};
-    int r;
+    int rc;
     Py_BEGIN_ALLOW_THREADS
-    r = epoll_ctl(self->fd, what, fd, &ev);
+    rc = epoll_ctl(self->fd, what, fd, what == EPOLL_CTL_DEL ? NULL : &ev);
     Py_END_ALLOW_THREADS
-    if (r < 0) {
+    if (rc < 0) {
         return PyErr_SetFromErrno(PyExc_OSError);
     }
     Py_RETURN_NONE;
 }
 
-static int
-read_mask(PyObject *o, unsigned *out)
-{
-    unsigned long v = PyLong_AsUnsignedLongMask(o);
-    if (v == (unsigned long)-1 && PyErr_Occurred()) {
-        return -1;
-    }
-    *out = (unsigned)v;
-    return 0;
-}
-
 static PyObject *
-epoll_register(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+epoll_register(PyObject *op, PyObject *args, PyObject *kwargs)
 {
-    static const char *const names[] = {"fd", "eventmask", NULL};
-    static const NjParams params = {"register", names, 2, 1, 0};
-    PyObject *v[2];
+    static char *names[] = {"fd", "eventmask", NULL};
+    PyObject *fd;
     unsigned events = EPOLLIN | EPOLLPRI | EPOLLOUT;
-    if (nj_args_bind(&params, args, nargs, kwnames, v) < 0
-        || (v[1] && read_mask(v[1], &events) < 0)) {
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|I:register", names, &fd, &events)) {
         return NULL;
     }
-    return control((Epoll *)op, EPOLL_CTL_ADD, v[0], events);
+    return control((Epoll *)op, EPOLL_CTL_ADD, fd, events);
 }
 
 static PyObject *
-epoll_modify(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+epoll_modify(PyObject *op, PyObject *args, PyObject *kwargs)
 {
-    static const char *const names[] = {"fd", "eventmask", NULL};
-    static const NjParams params = {"modify", names, 2, 2, 0};
-    PyObject *v[2];
+    static char *names[] = {"fd", "eventmask", NULL};
+    PyObject *fd;
     unsigned events;
-    if (nj_args_bind(&params, args, nargs, kwnames, v) < 0
-        || read_mask(v[1], &events) < 0) {
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OI:modify", names, &fd, &events)) {
         return NULL;
     }
-    return control((Epoll *)op, EPOLL_CTL_MOD, v[0], events);
+    return control((Epoll *)op, EPOLL_CTL_MOD, fd, events);
 }
 
 static PyObject *
-epoll_unregister(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
-                 PyObject *kwnames)
+epoll_unregister(PyObject *op, PyObject *args, PyObject *kwargs)
 {
-    static const char *const names[] = {"fd", NULL};
-    static const NjParams params = {"unregister", names, 1, 1, 0};
-    PyObject *v[1];
-    if (nj_args_bind(&params, args, nargs, kwnames, v) < 0) {
+    static char *names[] = {"fd", NULL};
+    PyObject *fd;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O:unregister", names, &fd)) {
         return NULL;
     }
-    return control((Epoll *)op, EPOLL_CTL_DEL, v[0], 0);
+    return control((Epoll *)op, EPOLL_CTL_DEL, fd, 0);
 }
 
 static PyObject *
-epoll_poll(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+epoll_poll(PyObject *op, PyObject *args, PyObject *kwargs)
 {
-    static const char *const names[] = {"timeout", "maxevents", NULL};
-    static const NjParams params = {"poll", names, 2, 0, 0};
-    Epoll *self = (Epoll *)op;
-    PyObject *v[2];
-    if (nj_args_bind(&params, args, nargs, kwnames, v) < 0) {
-        return NULL;
-    }
+    static char *names[] = {"timeout", "maxevents", NULL};
+    PyObject *arg = Py_None;
     int max = -1;
-    if (v[1]) {
-        max = PyLong_AsInt(v[1]);
-        if (max == -1 && PyErr_Occurred()) {
-            return NULL;
-        }
+    Epoll *self = (Epoll *)op;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|Oi:poll", names, &arg, &max)) {
+        return NULL;
     }
     if (self->fd < 0) {
         return closed_error();
     }
-    PyTime_t timeout = -1, deadline = 0, ms = -1;
-    if (v[0] && v[0] != Py_None) {
-        /* here the unit is the second */
-        if (nj_timeout_read(v[0], 1000000000, &timeout) < 0) {
-            if (PyErr_ExceptionMatches(PyExc_TypeError)) {
-                PyErr_SetString(PyExc_TypeError,
-                                "timeout must be an integer or None");
-            }
+    int64_t timeout = -1, deadline = 0;
+    int ms = -1;
+    if (arg != Py_None) {
+        if (timeout_ns(arg, 1000000000, "timeout must be an integer or None", &timeout) < 0) {
             return NULL;
         }
-        ms = nj_timeout_ms(timeout);
-        if (ms < INT_MIN || ms > INT_MAX) {
+        ms = poll_ms(timeout);
+        if (ms == -2) {
             PyErr_SetString(PyExc_OverflowError, "timeout is too large");
             return NULL;
         }
-        if (timeout < 0) {
-            timeout = ms = -1;
-        } else {
-            deadline = nj_timeout_deadline(timeout);
+        if (timeout >= 0) {
+            deadline = now_ns() + timeout;
         }
     }
     if (max == -1) {
         max = FD_SETSIZE - 1;
-    } else if (max < 1) {
+    }
+    else if (max < 1) {
         PyErr_Format(PyExc_ValueError, "maxevents must be greater than 0, got %d", max);
         return NULL;
     }
-    NJ_OWN_MEM(struct epoll_event) events = PyMem_New(struct epoll_event, max);
-    if (!events) {
+    NJ_OWN_MEM(struct epoll_event) ev = PyMem_Malloc((size_t)max * sizeof *ev);
+    if (ev == NULL) {
         return PyErr_NoMemory();
     }
     int n;
-    for (;;) {
+    while (true) {
+        int err;
         Py_BEGIN_ALLOW_THREADS
-        errno = 0;
-        n = epoll_wait(self->fd, events, max, (int)ms);
+        n = epoll_wait(self->fd, ev, max, ms);
+        err = errno;
         Py_END_ALLOW_THREADS
-        if (n >= 0 || errno != EINTR) {
+        if (n >= 0) {
             break;
+        }
+        if (err != EINTR) {
+            errno = err;
+            return PyErr_SetFromErrno(PyExc_OSError);
         }
         if (PyErr_CheckSignals() < 0) {
             return NULL;
         }
         if (timeout >= 0) {
-            timeout = deadline - nj_timeout_now();
-            if (timeout < 0) {
+            int64_t left = deadline - now_ns();
+            if (left < 0) {
                 n = 0;
                 break;
             }
-            ms = nj_timeout_ms(timeout);
+            ms = poll_ms(left);
         }
     }
-    if (n < 0) {
-        return PyErr_SetFromErrno(PyExc_OSError);
-    }
-    NJ_OWN out = PyList_New(n);
-    for (int i = 0; out && i < n; i++) {
-        PyObject *pair = Py_BuildValue("iI", events[i].data.fd, events[i].events);
-        if (!pair) {
+    NJ_OWN list = PyList_New(n);
+    for (int i = 0; list != NULL && i < n; i++) {
+        PyObject *t = Py_BuildValue("iI", ev[i].data.fd, ev[i].events);
+        if (t == NULL) {
             return NULL;
         }
-        PyList_SET_ITEM(out, i, pair);
+        PyList_SET_ITEM(list, i, t);
     }
-    return NJ_TAKE(out);
+    return NJ_TAKE(list);
 }
 
 static PyObject *
@@ -723,48 +727,53 @@ epoll_enter(PyObject *op, PyObject *Py_UNUSED(ignored))
 }
 
 static PyObject *
-epoll_exit(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
+epoll_exit(PyObject *op, PyObject *const *Py_UNUSED(args), Py_ssize_t Py_UNUSED(nargs))
 {
-    if (!_PyArg_CheckPositional("__exit__", nargs, 0, 3)) {
-        return NULL;
-    }
-    return PyObject_CallMethodNoArgs(op, NJ_ID(close));
+    return PyObject_CallMethod(op, "close", NULL);
+}
+
+static PyObject *
+get_closed(PyObject *op, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(((Epoll *)op)->fd < 0);
 }
 
 static PyMethodDef epoll_methods[] = {
     {"fromfd", epoll_fromfd, METH_O | METH_CLASS,
-     "fromfd($type, fd, /)\n--\n\nCreate an epoll object from a control descriptor."},
+     "fromfd($type, fd, /)\n--\n\nAn epoll object of a given control fd."},
     {"close", epoll_close, METH_NOARGS,
-     "close($self, /)\n--\n\nClose the epoll control file descriptor."},
+     "close($self, /)\n--\n\nCloses the control file descriptor."},
     {"fileno", epoll_fileno, METH_NOARGS,
-     "fileno($self, /)\n--\n\nReturn the epoll control file descriptor."},
-    {"modify", FAST(epoll_modify), METH_FASTCALL | METH_KEYWORDS,
-     "modify($self, /, fd, eventmask)\n--\n\nModify the events of a descriptor."},
-    {"register", FAST(epoll_register), METH_FASTCALL | METH_KEYWORDS,
-     "register($self, /, fd,\n"
-     "         eventmask=select.EPOLLIN | select.EPOLLPRI | select.EPOLLOUT)\n--\n\n"
-     "Register a new descriptor."},
-    {"unregister", FAST(epoll_unregister), METH_FASTCALL | METH_KEYWORDS,
-     "unregister($self, /, fd)\n--\n\nRemove a registered descriptor."},
-    {"poll", FAST(epoll_poll), METH_FASTCALL | METH_KEYWORDS,
-     "poll($self, /, timeout=None, maxevents=-1)\n--\n\nWait for events."},
+     "fileno($self, /)\n--\n\nThe control file descriptor."},
+    {"modify", KW(epoll_modify),
+     "modify($self, /, fd, eventmask)\n--\n\nChanges what is watched for."},
+    {"register", KW(epoll_register),
+     "register($self, /, fd,\n         eventmask=select.EPOLLIN | select.EPOLLPRI | "
+     "select.EPOLLOUT)\n--\n\nWatches a file descriptor."},
+    {"unregister", KW(epoll_unregister),
+     "unregister($self, /, fd)\n--\n\nStops watching a file descriptor."},
+    {"poll", KW(epoll_poll),
+     "poll($self, /, timeout=None, maxevents=-1)\n--\n\n"
+     "Waits (seconds) and returns pairs (fd, events) of what is ready."},
     {"__enter__", epoll_enter, METH_NOARGS, "__enter__($self, /)\n--\n\n"},
-    {"__exit__", FAST(epoll_exit), METH_FASTCALL,
+    {"__exit__", FAST(epoll_exit),
      "__exit__($self, exc_type=None, exc_value=None, exc_tb=None, /)\n--\n\n"},
     {NULL, NULL, 0, NULL},
 };
 
 static PyGetSetDef epoll_getset[] = {
-    {"closed", epoll_closed, NULL, "True if the epoll handler is closed", NULL},
+    {"closed", get_closed, NULL, "True if the epoll handler is closed", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
 static PyType_Slot epoll_slots[] = {
     {Py_tp_dealloc, epoll_dealloc},
-    {Py_tp_doc, "select.epoll(sizehint=-1, flags=0)\n\nReturns an epolling object."},
+    {Py_tp_doc, "select.epoll(sizehint=-1, flags=0)\n\n"
+                "Returns an epolling object. Both arguments are there for compatibility: a\n"
+                "size hint (not negative) and 0 or EPOLL_CLOEXEC."},
     {Py_tp_getattro, PyObject_GenericGetAttr},
-    {Py_tp_methods, epoll_methods},
     {Py_tp_getset, epoll_getset},
+    {Py_tp_methods, epoll_methods},
     {Py_tp_new, epoll_new},
     {0, NULL},
 };
@@ -776,71 +785,88 @@ static PyType_Spec epoll_spec = {
     .slots = epoll_slots,
 };
 
-/* ---- the module --------------------------------------------------------------------------- */
-
-static const struct {
-    const char *name;
-    unsigned value;
-} constants[] = {
-#define C(n) {#n, (unsigned)n},
-    C(POLLIN) C(POLLPRI) C(POLLOUT) C(POLLERR) C(POLLHUP) C(POLLNVAL) C(POLLRDNORM)
-    C(POLLRDBAND) C(POLLWRNORM) C(POLLWRBAND) C(POLLMSG) C(POLLRDHUP) C(PIPE_BUF)
-    C(EPOLLIN) C(EPOLLOUT) C(EPOLLPRI) C(EPOLLERR) C(EPOLLHUP) C(EPOLLRDHUP)
-    C(EPOLLET) C(EPOLLONESHOT) C(EPOLLEXCLUSIVE) C(EPOLLRDNORM) C(EPOLLRDBAND)
-    C(EPOLLWRNORM) C(EPOLLWRBAND) C(EPOLLMSG) C(EPOLL_CLOEXEC) C(EPOLLWAKEUP)
-#undef C
-};
+/* ---- the module --------------------------------------------------------------------- */
 
 static int
-select_exec(PyObject *module)
+select_exec(PyObject *m)
 {
-    SelectState *st = state_of(module);
-    st->poll_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &poll_spec, NULL);
-    st->epoll_type =
-        (PyTypeObject *)PyType_FromModuleAndSpec(module, &epoll_spec, NULL);
-    if (!st->poll_type || !st->epoll_type || PyModule_AddType(module, st->epoll_type) < 0
-        || PyModule_AddObjectRef(module, "error", PyExc_OSError) < 0) {
+    State *st = state_of(m);
+    if (PyModule_AddObjectRef(m, "error", PyExc_OSError) < 0) {
         return -1;
     }
-    for (size_t i = 0; i < NJ_ARRAY_LEN(constants); i++) {
-        if (PyModule_Add(module, constants[i].name,
-                         PyLong_FromUnsignedLong(constants[i].value)) < 0) {
-            return -1;
-        }
+#define CONSTANT(name)                                                                   \
+    if (PyModule_Add(m, #name, PyLong_FromUnsignedLong((unsigned)(name))) < 0) {         \
+        return -1;                                                                       \
     }
+    CONSTANT(PIPE_BUF)
+    st->poll_type = (PyTypeObject *)PyType_FromModuleAndSpec(m, &poll_spec, NULL);
+    if (st->poll_type == NULL) {
+        return -1;
+    }
+    CONSTANT(POLLIN)
+    CONSTANT(POLLPRI)
+    CONSTANT(POLLOUT)
+    CONSTANT(POLLERR)
+    CONSTANT(POLLHUP)
+    CONSTANT(POLLNVAL)
+    CONSTANT(POLLRDNORM)
+    CONSTANT(POLLRDBAND)
+    CONSTANT(POLLWRNORM)
+    CONSTANT(POLLWRBAND)
+    CONSTANT(POLLMSG)
+    CONSTANT(POLLRDHUP)
+    st->epoll_type = (PyTypeObject *)PyType_FromModuleAndSpec(m, &epoll_spec, NULL);
+    if (st->epoll_type == NULL || PyModule_AddType(m, st->epoll_type) < 0) {
+        return -1;
+    }
+    CONSTANT(EPOLLIN)
+    CONSTANT(EPOLLOUT)
+    CONSTANT(EPOLLPRI)
+    CONSTANT(EPOLLERR)
+    CONSTANT(EPOLLHUP)
+    CONSTANT(EPOLLRDHUP)
+    CONSTANT(EPOLLET)
+    CONSTANT(EPOLLONESHOT)
+    CONSTANT(EPOLLEXCLUSIVE)
+    CONSTANT(EPOLLRDNORM)
+    CONSTANT(EPOLLRDBAND)
+    CONSTANT(EPOLLWRNORM)
+    CONSTANT(EPOLLWRBAND)
+    CONSTANT(EPOLLMSG)
+    CONSTANT(EPOLLWAKEUP)
+    CONSTANT(EPOLL_CLOEXEC)
+#undef CONSTANT
     return 0;
 }
 
 static int
-select_traverse(PyObject *module, visitproc visit, void *arg)
+select_traverse(PyObject *m, visitproc visit, void *arg)
 {
-    SelectState *st = state_of(module);
-    Py_VISIT(st->poll_type);
-    Py_VISIT(st->epoll_type);
+    Py_VISIT(state_of(m)->poll_type);
+    Py_VISIT(state_of(m)->epoll_type);
     return 0;
 }
 
 static int
-select_clear(PyObject *module)
+select_clear(PyObject *m)
 {
-    SelectState *st = state_of(module);
-    Py_CLEAR(st->poll_type);
-    Py_CLEAR(st->epoll_type);
+    Py_CLEAR(state_of(m)->poll_type);
+    Py_CLEAR(state_of(m)->epoll_type);
     return 0;
 }
 
 static void
-select_free(void *module)
+select_free(void *m)
 {
-    select_clear(module);
+    select_clear(m);
 }
 
 static PyMethodDef select_methods[] = {
-    {"select", FAST(select_select), METH_FASTCALL,
+    {"select", FAST(select_select),
      "select($module, rlist, wlist, xlist, timeout=None, /)\n--\n\n"
-     "Wait until one or more file descriptors are ready for some kind of I/O."},
-    {"poll", select_poll, METH_NOARGS,
-     "poll($module, /)\n--\n\nReturns a polling object."},
+     "Waits until file descriptors are ready for reading, writing, or have exceptional\n"
+     "conditions; returns the three lists of what is ready."},
+    {"poll", select_poll, METH_NOARGS, "poll($module, /)\n--\n\nA new polling object."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -854,8 +880,8 @@ static PyModuleDef_Slot select_slots[] = {
 static struct PyModuleDef select_module = {
     PyModuleDef_HEAD_INIT,
     .m_name = "select",
-    .m_doc = "Waiting for I/O on several file descriptors.",
-    .m_size = sizeof(SelectState),
+    .m_doc = "Waiting for file descriptors: select(), poll() and epoll.",
+    .m_size = sizeof(State),
     .m_methods = select_methods,
     .m_slots = select_slots,
     .m_traverse = select_traverse,
@@ -864,7 +890,6 @@ static struct PyModuleDef select_module = {
 };
 
 PyMODINIT_FUNC PyInit_select(void);
-
 PyMODINIT_FUNC
 PyInit_select(void)
 {

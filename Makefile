@@ -4,14 +4,12 @@ GIVEN := $(abspath $(BUILD))/given
 NAJA := $(BUILD)/bin/naja
 T ?=
 
-.PHONY: help run test check regrtest bench install build setup clean
+.PHONY: help run test check regrtest build setup clean
 help:
 	@echo 'make run                 set up, build, run examples/tour.py'
 	@echo 'make test                set up, build, run all tests'
 	@echo 'make check T=dict        only the tests/py programs whose path contains T'
 	@echo 'make regrtest [T="test_dict test_list"]   regression tests of CPython 3.14'
-	@echo 'make bench               compare speed with CPython'
-	@echo 'make install PREFIX=DIR  a relocatable tree'
 	@echo 'make clean               remove the build'
 
 setup:
@@ -31,13 +29,6 @@ check: build
 
 regrtest: build
 	@python3 tools/regr.py $(abspath $(NAJA)) --units "$(T)"
-
-bench: build
-	@python3 bench/run.py $(abspath $(NAJA)) $(T)
-
-install: build
-	@test -n "$(PREFIX)" || { echo 'usage: make install PREFIX=DIR' >&2; exit 1; }
-	@sh tools/install.sh $(BUILD) "$(PREFIX)"
 
 clean:
 	rm -rf $(BUILD)/meson $(BUILD)/bin $(BUILD)/lib $(BUILD)/include

@@ -289,6 +289,10 @@ flatten(NjCfg *g, int *count)
     return f;
 }
 
+/* The label of END_ASYNC_FOR is its SEND, but monitoring wants the END_SEND behind: SEND
+ * with its cache entry, YIELD_VALUE, RESUME, JUMP_BACKWARD_NO_INTERRUPT lie between. */
+#define END_SEND_OFFSET 5
+
 static bool
 jumps_backward(int op)
 {
@@ -317,6 +321,9 @@ resolve_jumps(Flat *f, int n)
             }
             int after = f[i].offset + f[i].size, to = f[f[i].target].offset;
             f[i].arg = jumps_backward(f[i].op) ? after - to : to - after;
+            if (f[i].op == END_ASYNC_FOR) {
+                f[i].arg -= END_SEND_OFFSET;
+            }
             int size = instr_size(f[i].op, f[i].arg);
             if (size != f[i].size) {
                 f[i].size = size;

@@ -241,12 +241,13 @@ nj_cfg_remove_nops(NjCfg *g)
 
 /* Jumps to the block that follows anyway. */
 static int
-remove_redundant_jumps(NjCfg *g)
+remove_redundant_jumps(NjCfg *g, bool plain_only)
 {
     int n = 0;
     for (NjBlock *b = g->entry; b != NULL; b = b->next) {
         NjCfgInstr *last = nj_block_last(b);
-        if (last != NULL && nj_is_uncond_jump(last->op) &&
+        if (last != NULL &&
+            (plain_only ? last->op == JUMP : nj_is_uncond_jump(last->op)) &&
             nj_block_nonempty(last->target) == nj_block_nonempty(b->next)) {
             nj_instr_nop(last);
             n++;
@@ -256,11 +257,11 @@ remove_redundant_jumps(NjCfg *g)
 }
 
 void
-nj_cfg_remove_nops_and_jumps(NjCfg *g)
+nj_cfg_remove_nops_and_jumps(NjCfg *g, bool plain_only)
 {
     do {
         nj_cfg_remove_nops(g);
-    } while (remove_redundant_jumps(g) > 0);
+    } while (remove_redundant_jumps(g, plain_only) > 0);
 }
 
 /* A worklist big enough for every block once. */
@@ -673,7 +674,7 @@ nj_cfg_finish(NjAsmInput *in)
     TRY(in->stackdepth);
     TRY(place_cells(in));
     convert_pseudo_ops(g);
-    nj_cfg_remove_nops_and_jumps(g);
+    nj_cfg_remove_nops_and_jumps(g, false);
     TRY(normalize_jumps(g));
     return nj_cfg_borrow_locals(in);
 }

@@ -375,6 +375,7 @@ fold_appended(NjAsmInput *in, NjBlock *b, int i)
                     return -1;
                 }
             }
+            b->at[i].loc = NJ_NO_LOC;
             return make_load_const(in, &b->at[i], value);
         }
         if (expect_add ? x->op != add || x->arg != 1 : !loads_const(x->op)) {
@@ -1355,7 +1356,7 @@ move_cold_blocks(NjCfg *g)
     }
     b->next = cold;
     if (cold != NULL) {
-        nj_cfg_remove_nops_and_jumps(g);
+        nj_cfg_remove_nops_and_jumps(g, false);
     }
     return 0;
 }
@@ -1379,7 +1380,7 @@ nj_cfg_optimize(NjAsmInput *in)
     }
     remove_pairs(g);
     TRY(nj_cfg_remove_unreachable(g));
-    nj_cfg_remove_nops_and_jumps(g);
+    nj_cfg_remove_nops_and_jumps(g, true);
     TRY(remove_unused_consts(in));
     TRY(check_unbound_locals(g, nlocals, nparams));
     insert_superinstructions(g);

@@ -1420,7 +1420,8 @@ gen_async_for(NjCompiler *c, NjStmt *s)
     OP(s->pos, SETUP_FINALLY, except);
     OP(s->pos, GET_ANEXT, 0);
     TRY(nj_gen_const(c, s->pos, Py_None));
-    TRY(nj_gen_yield_from_to(c, s->pos, true, send));
+    USE(send);
+    TRY(nj_gen_yield_from(c, s->pos, true));
     OP(s->pos, POP_BLOCK, 0);
     OP(s->pos, NOT_TAKEN, 0);
     VISIT(s->v.AsyncFor.target);
@@ -1645,6 +1646,7 @@ gen_try_star(NjCompiler *c, NjPos loc, NjSeq *body_stmts, NjSeq *handlers, NjSeq
         OP(NJ_NO_LOC, JUMP, next);
         USE(no_match);
         OP(at, POP_TOP, 0);
+        OP(NJ_NO_LOC, JUMP, next);
         USE(next);
         if (i == n - 1) {
             OP(NJ_NO_LOC, LIST_APPEND, 1);

@@ -1305,7 +1305,8 @@ gen_comp_async(NjCompiler *c, Comp *k, Py_ssize_t index, int depth, NjPos loc)
     OP(loc, SETUP_FINALLY, except);
     OP(loc, GET_ANEXT, 0);
     TRY(nj_gen_const(c, loc, Py_None));
-    TRY(nj_gen_yield_from_to(c, loc, true, send));
+    USE(send);
+    TRY(nj_gen_yield_from(c, loc, true));
     OP(loc, POP_BLOCK, 0);
     VISIT(gen->target);
     for (Py_ssize_t i = 0; i < NJ_SEQ_LEN(gen->ifs); i++) {
@@ -1465,15 +1466,9 @@ gen_comprehension(NjCompiler *c, NjExpr *e, NjCompType type, const char *text,
 int
 nj_gen_yield_from(NjCompiler *c, NjPos loc, bool await)
 {
-    LABEL(exit);
-    return nj_gen_yield_from_to(c, loc, await, exit);
-}
-
-int
-nj_gen_yield_from_to(NjCompiler *c, NjPos loc, bool await, NjLabel exit)
-{
     LABEL(send);
     LABEL(fail);
+    LABEL(exit);
     USE(send);
     OP(loc, SEND, exit);
     /* While suspended, throw() goes to the subiterator through CLEANUP_THROW. */

@@ -207,7 +207,8 @@ NJ_MUST int nj_cfg_insert(NjCfg *g, NjBlock *b, int pos, NjCfgInstr i);
 NJ_MUST NjBlock *nj_cfg_new_block(NjCfg *g);
 int nj_cfg_remove_nops_in(NjBlock *b);
 int nj_cfg_remove_nops(NjCfg *g);
-void nj_cfg_remove_nops_and_jumps(NjCfg *g);
+/* Also drops jumps to the next block; plain_only: of the kind JUMP only. */
+void nj_cfg_remove_nops_and_jumps(NjCfg *g, bool plain_only);
 NJ_MUST int nj_cfg_remove_unreachable(NjCfg *g);
 NJ_MUST int nj_cfg_resolve_lines(NjCfg *g);
 
@@ -290,8 +291,6 @@ NJ_MUST int nj_gen_body(NjCompiler *c, NjSeq *stmts);
 NJ_MUST int nj_gen_error(NjCompiler *c, NjPos loc, const char *fmt, ...);
 NJ_MUST int nj_gen_warn(NjCompiler *c, NjPos loc, const char *fmt, ...);
 NJ_MUST int nj_gen_yield_from(NjCompiler *c, NjPos loc, bool await);
-/* The same; the label (made by the caller) ends up on END_SEND. */
-NJ_MUST int nj_gen_yield_from_to(NjCompiler *c, NjPos loc, bool await, NjLabel exit);
 NJ_MUST int nj_gen_enter(NjCompiler *c, PyObject *name, NjUnitKind kind, const void *key,
                          int lineno, PyObject *private_name, int argcount, int posonly,
                          int kwonly);

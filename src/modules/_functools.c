@@ -468,7 +468,7 @@ partial_setstate(PyObject *op, PyObject *state)
     kw = PyTuple_GET_ITEM(state, 2);
     dict = PyTuple_GET_ITEM(state, 3);
     if (!PyCallable_Check(fn) || !PyTuple_Check(args) ||
-        (kw != Py_None && !PyDict_Check(kw))) {
+        (kw != Py_None && !PyDict_Check(kw)) || (dict != Py_None && !PyDict_Check(dict))) {
         PyErr_SetString(PyExc_TypeError, "invalid partial state");
         return NULL;
     }
@@ -631,7 +631,18 @@ static PyMemberDef key_members[] = {
     {"obj", _Py_T_OBJECT, offsetof(KeyObject, object), 0, "Value wrapped by a key function."},
     {NULL, 0, 0, 0, NULL},
 };
+static PyObject *
+key_text_signature(PyObject *op, void *unused)
+{
+    return PyUnicode_FromString("(obj)");
+}
+
+static PyGetSetDef key_getset[] = {
+    {"__text_signature__", key_text_signature, NULL, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
 static PyType_Slot key_slots[] = {
+    {Py_tp_getset, key_getset},
     {Py_tp_dealloc, key_dealloc},
     {Py_tp_call, key_call},
     {Py_tp_getattro, PyObject_GenericGetAttr},

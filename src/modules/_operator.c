@@ -233,6 +233,17 @@ short_name(PyObject *op)
     return module ? PyUnicode_FromFormat("%U.%U", module, name) : NULL;
 }
 
+static PyObject *
+getter_text_signature(PyObject *op, void *unused)
+{
+    return PyUnicode_FromString("(obj, /)");
+}
+
+static PyGetSetDef getter_getset[] = {
+    {"__text_signature__", getter_text_signature, NULL, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
 #define GETTER_LIFE(prefix, Struct, FIELDS)                                            \
     static int prefix##_clear(PyObject *op)                                            \
     {                                                                                  \
@@ -383,6 +394,7 @@ static PyType_Slot itemgetter_slots[] = {
     {Py_tp_clear, itemgetter_clear},
     {Py_tp_methods, itemgetter_methods},
     {Py_tp_members, itemgetter_members},
+    {Py_tp_getset, getter_getset},
     {Py_tp_new, itemgetter_new},
     {Py_tp_getattro, PyObject_GenericGetAttr},
     {Py_tp_repr, itemgetter_repr},
@@ -561,6 +573,7 @@ static PyType_Slot attrgetter_slots[] = {
     {Py_tp_clear, attrgetter_clear},
     {Py_tp_methods, attrgetter_methods},
     {Py_tp_members, attrgetter_members},
+    {Py_tp_getset, getter_getset},
     {Py_tp_new, attrgetter_new},
     {Py_tp_getattro, PyObject_GenericGetAttr},
     {Py_tp_repr, attrgetter_repr},
@@ -765,6 +778,7 @@ static PyType_Slot methodcaller_slots[] = {
     {Py_tp_clear, methodcaller_clear},
     {Py_tp_methods, methodcaller_methods},
     {Py_tp_members, methodcaller_members},
+    {Py_tp_getset, getter_getset},
     {Py_tp_new, methodcaller_new},
     {Py_tp_getattro, PyObject_GenericGetAttr},
     {Py_tp_repr, methodcaller_repr},

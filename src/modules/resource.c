@@ -75,9 +75,15 @@ resource_getrusage(PyObject *module, PyObject *arg)
 }
 
 static PyObject *
+limit_object(rlim_t v)
+{
+    return v == RLIM_INFINITY ? PyLong_FromLong(-1) : PyLong_FromUnsignedLongLong(v);
+}
+
+static PyObject *
 limit_pair(const struct rlimit *rl)
 {
-    return Py_BuildValue("LL", (long long)rl->rlim_cur, (long long)rl->rlim_max);
+    return Py_BuildValue("NN", limit_object(rl->rlim_cur), limit_object(rl->rlim_max));
 }
 
 static int
@@ -90,6 +96,10 @@ to_limit(PyObject *v, rlim_t *out)
     long long x = PyLong_AsLongLong(n);
     if (x == -1 && PyErr_Occurred()) {
         PyErr_Clear();
+        if (PyLong_IsNegative(n) > 0) {
+            PyErr_SetString(PyExc_ValueError, "Cannot convert negative int");
+            return -1;
+        }
         unsigned long long u = PyLong_AsUnsignedLongLong(n);
         if (u == (unsigned long long)-1 && PyErr_Occurred()) {
             return -1;

@@ -1282,7 +1282,7 @@ char_format(Py_UCS4 c)
 static PyObject *
 describe_chars(PyObject *object, Py_ssize_t start, Py_ssize_t end)
 {
-    if (start < PyUnicode_GET_LENGTH(object) && end == start + 1) {
+    if (start >= 0 && start < PyUnicode_GET_LENGTH(object) && end == start + 1) {
         Py_UCS4 c = PyUnicode_READ_CHAR(object, start);
         char text[16];
         PyOS_snprintf(text, sizeof(text), char_format(c), (unsigned)c);
@@ -1305,7 +1305,7 @@ unicodeencodeerror_str(PyObject *self)
         return NULL;
     }
     NJ_OWN what =
-        describe_chars(e->object, clip_start(e->start, n), clip_end(e->end, n));
+        describe_chars(e->object, e->start, e->end);
     return what ? PyUnicode_FromFormat("'%U' codec can't encode %U: %U", encoding, what,
                                        reason)
                 : NULL;
@@ -1324,8 +1324,8 @@ unicodedecodeerror_str(PyObject *self)
     if (encoding == NULL || object_and_size(self, true, &n) == NULL) {
         return NULL;
     }
-    Py_ssize_t start = clip_start(e->start, n), end = clip_end(e->end, n);
-    if (start < n && end == start + 1) {
+    Py_ssize_t start = e->start, end = e->end;
+    if (start >= 0 && start < n && end == start + 1) {
         unsigned byte = (unsigned char)PyBytes_AS_STRING(e->object)[start];
         return PyUnicode_FromFormat(
             "'%U' codec can't decode byte 0x%02x in position %zd: %U", encoding, byte,
@@ -1348,7 +1348,7 @@ unicodetranslateerror_str(PyObject *self)
         return NULL;
     }
     NJ_OWN what =
-        describe_chars(e->object, clip_start(e->start, n), clip_end(e->end, n));
+        describe_chars(e->object, e->start, e->end);
     return what ? PyUnicode_FromFormat("can't translate %U: %U", what, reason) : NULL;
 }
 

@@ -321,8 +321,11 @@ substitute(PyObject *args, PyObject *params, PyObject *items)
         NJ_OWN value = NULL;
         if (subst) {
             Py_ssize_t k = index_of(params, arg);
-            NJ_SET(value, k < 0 ? Py_NewRef(arg)
-                                : PyObject_CallOneArg(subst, PyTuple_GET_ITEM(items, k)));
+            if (k < 0) {
+                PyErr_Format(PyExc_TypeError, "%R not found in __parameters__", arg);
+                return NULL;
+            }
+            NJ_SET(value, PyObject_CallOneArg(subst, PyTuple_GET_ITEM(items, k)));
         }
         else {
             NJ_SET(value, subscribe_nested(arg, params, items));

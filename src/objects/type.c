@@ -924,6 +924,14 @@ check_compatible(PyTypeObject *oldto, PyTypeObject *newto, const char *attr)
                      attr, newto->tp_name, oldto->tp_name);
         return false;
     }
+    const unsigned long layout = Py_TPFLAGS_PREHEADER | Py_TPFLAGS_INLINE_VALUES |
+                                 Py_TPFLAGS_HAVE_GC;
+    if ((newto->tp_flags & layout) != (oldto->tp_flags & layout)) {
+        PyErr_Format(PyExc_TypeError,
+                     "%s assignment: '%s' object layout differs from '%s'", attr,
+                     newto->tp_name, oldto->tp_name);
+        return false;
+    }
     PyTypeObject *nb = newto, *ob = oldto;
     while (compatible_with_base(nb)) {
         nb = nb->tp_base;

@@ -193,7 +193,6 @@ extern PyTypeObject NjParamSpec_Type;
 extern PyTypeObject NjParamSpecArgs_Type;
 extern PyTypeObject NjParamSpecKwargs_Type;
 extern PyTypeObject NjTypeAlias_Type;
-extern PyTypeObject NjGeneric_Type;
 extern PyTypeObject NjNoDefault_Type;
 extern PyTypeObject NjConstEvaluator_Type;
 extern PyTypeObject NjMethodWrapper_Type;

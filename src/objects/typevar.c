@@ -110,10 +110,10 @@ static int
 set_caller_module(PyObject *self)
 {
     NJ_OWN mod = caller_module();
-    if (mod == NULL) {
-        return PyErr_Occurred() ? -1 : 0;
+    if (mod == NULL && PyErr_Occurred()) {
+        return -1;
     }
-    return PyObject_SetAttr(self, NJ_ID(__module__), mod);
+    return PyObject_SetAttr(self, NJ_ID(__module__), mod ? mod : Py_None);
 }
 
 static PyObject *
@@ -645,16 +645,7 @@ paramspec_new(PyTypeObject *type, PyObject *args, PyObject *kwds)
                         "Variance cannot be specified with infer_variance.");
         return NULL;
     }
-    NJ_OWN bound = NULL;
-    if (v[1]) {
-        NJ_SET(bound, type_check(v[1], "Bound must be a type."));
-        if (bound == NULL) {
-            return NULL;
-        }
-        if (v[1] == Py_None) {
-            NJ_SET(bound, NULL);
-        }
-    }
+    NJ_OWN bound = v[1] && v[1] != Py_None ? Py_NewRef(v[1]) : NULL;
     NJ_OWN self = paramspec_alloc(v[0]);
     if (self == NULL) {
         return NULL;
@@ -1365,16 +1356,41 @@ static PyMethodDef generic_methods[] = {
     {0},
 };
 
-PyTypeObject NjGeneric_Type = {
-    PyVarObject_HEAD_INIT(&PyType_Type, 0).tp_name = "typing.Generic",
-    .tp_basicsize = sizeof(PyObject),
-    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
-    .tp_doc = "Abstract base class for generic types.\n\n"
-              "On Python 3.12 and newer, generic classes implicitly inherit from\n"
-              "Generic when they declare a parameter list after the class's name.",
-    .tp_methods = generic_methods,
-    .tp_new = nj_object_new, /* may be instantiated; inherits __new__ all the same */
+static int
+generic_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    return 0;
+}
+
+/* A class of its own in each interpreter: copyreg takes the first base that is not a class
+ * of Python code for one that can copy itself, which Generic cannot. */
+static PyType_Slot generic_slots[] = {
+    {Py_tp_doc, "Abstract base class for generic types.\n\n"
+                "On Python 3.12 and newer, generic classes implicitly inherit from\n"
+                "Generic when they declare a parameter list after the class's name."},
+    {Py_tp_methods, generic_methods},
+    {Py_tp_traverse, generic_traverse},
+    {0, NULL},
 };
+
+static PyType_Spec generic_spec = {
+    .name = "typing.Generic",
+    .basicsize = sizeof(PyObject),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .slots = generic_slots,
+};
+
+/* typing.Generic of this interpreter: borrowed, NULL with an exception. */
+static PyObject *
+generic_class(void)
+{
+    PyObject **slot = &nj_interp()->types.typing_cache[0];
+    if (*slot == NULL) {
+        *slot = PyType_FromSpec(&generic_spec);
+    }
+    return *slot;
+}
 
 PyObject *
 nj_subscript_generic(PyObject *params)
@@ -1394,7 +1410,8 @@ nj_subscript_generic(PyObject *params)
     if (alias == NULL) {
         return NULL;
     }
-    return PyObject_CallFunctionObjArgs(alias, &NjGeneric_Type, args, NULL);
+    PyObject *generic = generic_class();
+    return generic ? PyObject_CallFunctionObjArgs(alias, generic, args, NULL) : NULL;
 }
 
 int
@@ -1402,16 +1419,13 @@ nj_typing_types_ready(void)
 {
     PyTypeObject *const types[] = {
         &NjTypeVar_Type,        &NjParamSpec_Type,       &NjTypeVarTuple_Type,
-        &NjParamSpecArgs_Type,  &NjParamSpecKwargs_Type, &NjGeneric_Type,
+        &NjParamSpecArgs_Type,  &NjParamSpecKwargs_Type,
     };
     NJ_OWN typing = PyUnicode_InternFromString("typing");
     for (size_t i = 0; typing && i < NJ_ARRAY_LEN(types); i++) {
         if (PyDict_SetItem(types[i]->tp_dict, NJ_ID(__module__), typing) < 0) {
             return -1;
         }
-    }
-    if (PyDict_Pop(NjGeneric_Type.tp_dict, NJ_ID(__new__), NULL) < 0) {
-        return -1;
     }
     NJ_OWN match = Py_BuildValue("(ssss)", "value", "expression", "conversion",
                                  "format_spec");
@@ -1448,7 +1462,6 @@ typing_exec(PyObject *m)
         {"ParamSpec", &NjParamSpec_Type},
         {"ParamSpecArgs", &NjParamSpecArgs_Type},
         {"ParamSpecKwargs", &NjParamSpecKwargs_Type},
-        {"Generic", &NjGeneric_Type},
         {"TypeAliasType", &NjTypeAlias_Type},
         {"Union", &_PyUnion_Type},
     };
@@ -1456,6 +1469,9 @@ typing_exec(PyObject *m)
         if (PyModule_AddObjectRef(m, types[i].name, (PyObject *)types[i].type) < 0) {
             return -1;
         }
+    }
+    if (PyModule_AddObjectRef(m, "Generic", generic_class()) < 0) {
+        return -1;
     }
     return PyModule_AddObjectRef(m, "NoDefault", &nj_no_default);
 }

@@ -160,9 +160,19 @@ finish(NjUnionBuilder *b)
     return (PyObject *)u;
 }
 
+static PyObject *
+or_anything(PyObject *a, PyObject *b)
+{
+    NJ_OWN pair = PyTuple_Pack(2, a, b);
+    return pair ? nj_union_from_args(pair) : NULL;
+}
+
 PyObject *
 nj_union_or(PyObject *a, PyObject *b)
 {
+    if (Py_IS_TYPE(a, &_PyUnion_Type) || Py_IS_TYPE(b, &_PyUnion_Type)) {
+        return or_anything(a, b); /* a union takes whatever Union[...] takes */
+    }
     if (!nj_is_unionable(a) || !nj_is_unionable(b)) {
         Py_RETURN_NOTIMPLEMENTED;
     }
@@ -222,6 +232,11 @@ union_hash(PyObject *self)
 {
     if (U(self)->unhashable) {
         Py_ssize_t n = PyTuple_GET_SIZE(U(self)->unhashable);
+        for (Py_ssize_t i = 0; i < n; i++) { /* the natural error, if it still fails */
+            if (PyObject_Hash(PyTuple_GET_ITEM(U(self)->unhashable, i)) == -1) {
+                return -1;
+            }
+        }
         if (n == 1) {
             PyErr_SetString(PyExc_TypeError, "union contains 1 unhashable element");
         }

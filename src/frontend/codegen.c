@@ -1758,7 +1758,7 @@ gen_with(NjCompiler *c, NjPos loc, NjSeq *items, NjSeq *body_stmts, Py_ssize_t p
         TRY(await_top(c, at, 2));
     }
     OP(at, POP_TOP, 0);
-    OP(at, JUMP, exit);
+    OP(at, NJ_OP_LOOP_JUMP, exit);
     USE(final);
     OP(at, SETUP_CLEANUP, cleanup);
     OP(at, PUSH_EXC_INFO, 0);

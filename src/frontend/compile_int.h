@@ -15,7 +15,7 @@
 
 /* Pseudo instructions of our own, gone before the flow graph is built. */
 enum { NJ_OP_LOAD_METHOD = 300, NJ_OP_LOAD_SUPER_METHOD, NJ_OP_LOAD_ZERO_SUPER_METHOD,
-       NJ_OP_LOAD_ZERO_SUPER_ATTR, NJ_OP_LOOP_JUMP /* break, continue */ };
+       NJ_OP_LOAD_ZERO_SUPER_ATTR, NJ_OP_LOOP_JUMP /* stays a plain JUMP: break, end of with and case */ };
 
 /* RESUME arguments. */
 enum { NJ_RESUME_START = 0, NJ_RESUME_YIELD = 1, NJ_RESUME_YIELD_FROM = 2, NJ_RESUME_AWAIT = 3,

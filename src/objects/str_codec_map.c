@@ -35,12 +35,13 @@ read_hex(const NjDecoder *d, Py_ssize_t *pos, int count, Py_UCS4 *ch)
     return true;
 }
 
-/* *invalid: offset of the first unknown escape character, or -1. */
+/* invalid: the first unknown escape, a letter or three octal digits, or "" (as text: a
+ * handler may have replaced the input). */
 static PyObject *
 decode_escape(const char *data, Py_ssize_t size, const char *errors, Py_ssize_t *consumed,
-              Py_ssize_t *invalid)
+              char *invalid)
 {
-    *invalid = -1;
+    invalid[0] = 0;
     if (size == 0) {
         if (consumed) {
             *consumed = 0;
@@ -94,8 +95,9 @@ decode_escape(const char *data, Py_ssize_t size, const char *errors, Py_ssize_t 
                  k++) {
                 ch = ch * 8 + (d.start[pos++] - '0');
             }
-            if (ch > 255 && *invalid < 0) {
-                *invalid = pos - 3;
+            if (ch > 255 && !invalid[0]) {
+                memcpy(invalid, d.start + pos - 3, 3);
+                invalid[3] = 0;
             }
             break;
         case 'x':
@@ -159,8 +161,9 @@ decode_escape(const char *data, Py_ssize_t size, const char *errors, Py_ssize_t 
             break;
         }
         default:
-            if (*invalid < 0) {
-                *invalid = pos - 1;
+            if (!invalid[0]) {
+                invalid[0] = (char)c;
+                invalid[1] = 0;
             }
             if (nj_writer_char(&d.w, '\\') < 0) {
                 goto fail;
@@ -191,21 +194,20 @@ PyObject *
 nj_decode_unicode_escape(const char *data, Py_ssize_t size, const char *errors,
                          Py_ssize_t *consumed)
 {
-    Py_ssize_t bad;
-    NJ_OWN s = decode_escape(data, size, errors, consumed, &bad);
-    if (s == NULL || bad < 0) {
+    char bad[4];
+    NJ_OWN s = decode_escape(data, size, errors, consumed, bad);
+    if (s == NULL || !bad[0]) {
         return NJ_TAKE(s);
     }
-    unsigned char c = (unsigned char)data[bad];
-    int warned = c >= '4' && c <= '7'
+    int warned = bad[0] >= '4' && bad[0] <= '7'
                      ? PyErr_WarnFormat(PyExc_DeprecationWarning, 1,
-                                        "\"\\%c%c%c\" is an invalid octal escape sequence. "
+                                        "\"\\%s\" is an invalid octal escape sequence. "
                                         "Such sequences will not work in the future. ",
-                                        c, data[bad + 1], data[bad + 2])
+                                        bad)
                      : PyErr_WarnFormat(PyExc_DeprecationWarning, 1,
                                         "\"\\%c\" is an invalid escape sequence. "
                                         "Such sequences will not work in the future. ",
-                                        c);
+                                        (unsigned char)bad[0]);
     return warned < 0 ? NULL : NJ_TAKE(s);
 }
 

@@ -830,8 +830,8 @@ build(NjStrWriter *w, Span text, FormatArgs *fa, int depth)
     MarkupPiece p;
     int more;
     while ((more = next_piece(&m, &p)) > 0) {
-        if (!p.has_field && m.rest.start >= m.rest.end) {
-            w->overallocate = 0;
+        if (m.rest.start >= m.rest.end) {
+            w->overallocate = 0; /* the last piece: if it is the only one, no copy */
         }
         if (p.literal.end > p.literal.start &&
             nj_writer_substring(w, p.literal.str, p.literal.start, p.literal.end) < 0) {

@@ -222,13 +222,9 @@ nj_subtype_dealloc(PyObject *self)
     if (type->tp_weaklistoffset && !base->tp_weaklistoffset) {
         PyObject **list = nj_obj_weaklist_slot(self);
         if (*list) {
-            if (nj_type_is_gc(type)) {
-                nj_gc_track(self); /* callbacks may look at it */
-            }
+            /* untracked: a collection during a callback must not see an object with a
+             * reference count of 0 */
             PyObject_ClearWeakRefs(self);
-            if (nj_type_is_gc(type)) {
-                nj_gc_untrack(self);
-            }
         }
     }
     if (has_slots) {
@@ -971,7 +967,8 @@ recompute_subclass_mros(PyTypeObject *type, PyObject *undo)
 static int
 recompute_mro(PyTypeObject *type, PyObject *undo)
 {
-    NJ_OWN pair = PyTuple_Pack(2, type, type->tp_mro);
+    /* no MRO yet: its own metaclass's mro() is at work right now */
+    NJ_OWN pair = PyTuple_Pack(2, type, type->tp_mro ? type->tp_mro : Py_None);
     if (pair == NULL || PyList_Append(undo, pair) < 0) {
         return -1;
     }
@@ -1033,7 +1030,8 @@ type_set_bases(PyObject *self, PyObject *bases, void *closure)
             PyObject *pair = PyList_GET_ITEM(undo, i);
             PyTypeObject *t = (PyTypeObject *)PyTuple_GET_ITEM(pair, 0);
             PyType_Modified(t);
-            Py_SETREF(t->tp_mro, Py_NewRef(PyTuple_GET_ITEM(pair, 1)));
+            PyObject *mro = PyTuple_GET_ITEM(pair, 1);
+            Py_XSETREF(t->tp_mro, mro == Py_None ? NULL : Py_NewRef(mro));
         }
         Py_SETREF(type->tp_bases, NJ_TAKE(old_bases));
         Py_SETREF(type->tp_base, old_base);

@@ -510,7 +510,7 @@ debug_check(const char *func, char letter, const void *p)
 static void
 debug_check_gil(const char *func, const NjDebugAlloc *d)
 {
-    if (d->letter != 'r' && !nj_tstate()) {
+    if (d->letter != 'r' && nj_runtime.initialized && !nj_tstate()) {
         _Py_FatalErrorFunc(func, "Python memory allocator called without holding the GIL");
     }
 }

@@ -373,7 +373,7 @@ PyNumber_Index(PyObject *o)
 Py_ssize_t
 PyNumber_AsSsize_t(PyObject *o, PyObject *err)
 {
-    if (NJ_LIKELY(PyLong_CheckExact(o) && nj_int_is_medium((PyLongObject *)o))) {
+    if (NJ_LIKELY(o != NULL && PyLong_CheckExact(o) && nj_int_is_medium((PyLongObject *)o))) {
         return nj_int_medium_value((PyLongObject *)o);
     }
     NJ_OWN v = PyNumber_Index(o);
@@ -420,11 +420,11 @@ PyNumber_Long(PyObject *o)
     if (PyByteArray_Check(o)) {
         return nj_int_from_bytes_text(PyByteArray_AS_STRING(o), PyByteArray_GET_SIZE(o), 10);
     }
-    if (PyObject_CheckBuffer(o)) {
-        NJ_OWN_BUF view = {0};
-        if (PyObject_GetBuffer(o, &view, PyBUF_SIMPLE) < 0) {
-            return NULL;
-        }
+    NJ_OWN_BUF view = {0};
+    if (PyObject_CheckBuffer(o) && PyObject_GetBuffer(o, &view, PyBUF_SIMPLE) < 0) {
+        PyErr_Clear(); /* not contiguous, or the like: no text for us */
+    }
+    else if (view.obj != NULL) {
         NJ_OWN bytes = PyBytes_FromStringAndSize(view.buf, view.len); /* ends with NUL */
         if (bytes == NULL) {
             return NULL;

@@ -472,6 +472,10 @@ PySequence_Index(PyObject *s, PyObject *o)
 int
 PySequence_Contains(PyObject *seq, PyObject *ob)
 {
+    if (NJ_UNLIKELY(seq == NULL || ob == NULL)) {
+        null_argument();
+        return -1;
+    }
     PySequenceMethods *m = Py_TYPE(seq)->tp_as_sequence;
     if (NJ_LIKELY(m && m->sq_contains)) {
         return m->sq_contains(seq, ob);

@@ -442,6 +442,9 @@ PyFloat_FromString(PyObject *v)
     else if (PyObject_CheckBuffer(v)) {
         NJ_OWN_BUF view = {0};
         if (PyObject_GetBuffer(v, &view, PyBUF_SIMPLE) < 0) {
+            PyErr_Format(PyExc_TypeError,
+                         "float() argument must be a string or a real number, not '%.200s'",
+                         Py_TYPE(v)->tp_name);
             return NULL;
         }
         NJ_OWN bytes = PyBytes_FromStringAndSize(view.buf, view.len); /* for the NUL */
@@ -1100,7 +1103,7 @@ PyFloat_Pack4(double x, char *p, int le)
         /* Keep sign, payload and the quiet bit: the machine would quiet it. */
         f = (uint32_t)(u >> 32 & 0x80000000) | 0x7f800000 | (uint32_t)(u >> 29 & 0x7fffff);
         if ((f & 0x7fffff) == 0) {
-            f |= 1;
+            f |= 0x400000; /* a payload that is lost leaves a quiet NaN */
         }
     }
     else {
@@ -1141,7 +1144,7 @@ PyFloat_Pack2(double x, char *p, int le)
     if (isnan(x)) {
         h = 0x7c00 | (unsigned)(u >> 42 & 0x3ff);
         if ((h & 0x3ff) == 0) {
-            h |= 1;
+            h |= 0x200;
         }
     }
     else if (isinf(x)) {

@@ -997,7 +997,8 @@ void *
 PyLong_AsVoidPtr(PyObject *op)
 {
     if (op != NULL && PyLong_Check(op) && nj_int_is_negative(INT(op))) {
-        return (void *)PyLong_AsLong(op);
+        long n = PyLong_AsLong(op);
+        return n == -1 && PyErr_Occurred() ? NULL : (void *)n;
     }
     unsigned long n = PyLong_AsUnsignedLong(op);
     if (n == (unsigned long)-1 && PyErr_Occurred()) {

@@ -109,7 +109,8 @@ static PyMemberDef coro_members[] = {
 
 static PyMethodDef coro_methods[] = {
     {"send", nj_gen_send_method, METH_O,
-     "send($self, object, /)\n--\n\nResume with a value; the next yielded value."},
+     "send($self, object, /)\n--\n\n"
+     "Send a value into coroutine; the next iterated value or StopIteration."},
     {"throw", (PyCFunction)(void (*)(void))nj_gen_throw, METH_FASTCALL,
      "throw(value)\nthrow(type[,value[,traceback]])\n\n"
      "Raise an exception at the suspension point."},
@@ -188,7 +189,8 @@ coro_wrapper_close(PyObject *o, PyObject *unused)
 
 static PyMethodDef coro_wrapper_methods[] = {
     {"send", coro_wrapper_send, METH_O,
-     "send($self, object, /)\n--\n\nResume with a value; the next yielded value."},
+     "send($self, object, /)\n--\n\n"
+     "Send a value into coroutine; the next iterated value or StopIteration."},
     {"throw", (PyCFunction)(void (*)(void))coro_wrapper_throw, METH_FASTCALL,
      "throw(value)\nthrow(type[,value[,traceback]])\n\n"
      "Raise an exception at the suspension point."},
@@ -564,7 +566,7 @@ warn_unawaited_method(Gen *g, PyObject *method, PyObject *o)
     if (PyErr_WarnFormat(PyExc_RuntimeWarning, 1,
                          "coroutine method %R of %R was never awaited", method,
                          g->gi_qualname) < 0) {
-        PyErr_WriteUnraisable(o);
+        PyErr_FormatUnraisable("Exception ignored while finalizing async generator %R", o);
     }
     PyErr_SetRaisedException(exc);
 }

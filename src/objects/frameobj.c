@@ -14,6 +14,7 @@
 #include <frameobject.h>
 
 #include "capi/args.h"
+#include "objects/gen_int.h"
 #include "vm/vm_int.h"
 
 #define KIND_HIDDEN 0x10
@@ -60,7 +61,7 @@ slot_cell(NjFrame *f, int i)
             return (PyCellObject *)nj_value_ptr(v);
         }
         PyObject *func = nj_value_is_null(f->f_funcobj) ? NULL : nj_value_ptr(f->f_funcobj);
-        if (func == NULL || ((PyFunctionObject *)func)->func_closure == NULL) {
+        if (cells_made(f) || func == NULL || ((PyFunctionObject *)func)->func_closure == NULL) {
             return NULL;
         }
         return (PyCellObject *)PyTuple_GET_ITEM(((PyFunctionObject *)func)->func_closure,
@@ -121,14 +122,32 @@ proxy_slot(PyObject *o, PyObject *key, bool bound)
 {
     NjFrame *f = proxy_record(o);
     PyCodeObject *co = nj_frame_peek_code(f);
-    if (!PyUnicode_Check(key)) {
-        return -1;
+    bool exact = PyUnicode_CheckExact(key);
+    Py_hash_t hash = PyObject_Hash(key);
+    if (hash == -1) {
+        return -2;
     }
-    for (int pass = 0; pass < 2; pass++) {
+    for (int pass = exact ? 0 : 1; pass < 2; pass++) {
         for (int i = 0; i < co->co_nlocalsplus; i++) {
             PyObject *name = PyTuple_GET_ITEM(co->co_localsplusnames, i);
-            if (pass == 0 ? name != key : !PyUnicode_Equal(name, key)) {
-                continue;
+            if (pass == 0) {
+                if (name != key) {
+                    continue;
+                }
+            }
+            else {
+                /* anything that hashes and compares like the name will do */
+                if (PyObject_Hash(name) != hash) {
+                    continue;
+                }
+                int eq = exact ? PyUnicode_Equal(name, key)
+                               : PyObject_RichCompareBool(name, key, Py_EQ);
+                if (eq < 0) {
+                    return -2;
+                }
+                if (eq == 0) {
+                    continue;
+                }
             }
             if (!slot_visible(f, i)) {
                 continue;
@@ -228,13 +247,16 @@ proxy_find(PyObject *o, PyObject *key, PyObject **out)
     PyFrameObject *fo = ((PyFrameLocalsProxyObject *)o)->frame;
     *out = NULL;
     int i = proxy_slot(o, key, true);
+    if (i == -2) {
+        return -1;
+    }
     if (i >= 0) {
         return nj_frame_get_local(fo->f_frame, i, out);
     }
     if (fo->f_extra_locals != NULL) {
         return PyDict_GetItemRef(fo->f_extra_locals, key, out);
     }
-    return PyObject_Hash(key) == -1 ? -1 : 0;
+    return 0;
 }
 
 static PyObject *
@@ -732,7 +754,12 @@ static int
 frame_set_trace_opcodes(PyObject *o, PyObject *v, void *closure)
 {
     PyFrameObject *fo = as_frame(o);
-    if (v == NULL || !PyBool_Check(v)) {
+    if (v == NULL) {
+        PyErr_SetString(PyExc_AttributeError,
+                        "attribute 'f_trace_opcodes' of 'frame' objects cannot be deleted");
+        return -1;
+    }
+    if (!PyBool_Check(v)) {
         PyErr_SetString(PyExc_TypeError, "attribute value type must be bool");
         return -1;
     }
@@ -774,11 +801,9 @@ frame_clear(PyObject *o, PyObject *unused)
             return NULL;
         }
         PyObject *keep = Py_NewRef((PyObject *)g);
-        PyObject *args = NULL;
-        PyObject *r = PyObject_CallMethodNoArgs(keep, NJ_ID(close));
-        (void)args;
+        nj_gen_finalize(keep); /* warns about a coroutine that was never awaited */
         Py_DECREF(keep);
-        return r;
+        Py_RETURN_NONE;
     }
     if (f->owner == NJ_FRAME_OWNED_BY_THREAD) {
         goto running;

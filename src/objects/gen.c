@@ -561,13 +561,14 @@ warn_never_awaited(PyObject *coro)
             }
         }
     }
-    if (PyErr_Occurred()) {
-        PyErr_WriteUnraisable(coro);
+    bool told = PyErr_Occurred() != NULL;
+    if (told) {
+        PyErr_FormatUnraisable("Exception ignored while finalizing coroutine %R", coro);
     }
-    if (r == NULL && PyErr_WarnFormat(PyExc_RuntimeWarning, 1,
-                                      "coroutine '%S' was never awaited",
-                                      as_gen(coro)->gi_qualname) < 0) {
-        PyErr_WriteUnraisable(coro);
+    if (!told && PyErr_WarnFormat(PyExc_RuntimeWarning, 1,
+                                  "coroutine '%S' was never awaited",
+                                  as_gen(coro)->gi_qualname) < 0) {
+        PyErr_FormatUnraisable("Exception ignored while finalizing coroutine %R", coro);
     }
 }
 
@@ -584,7 +585,7 @@ nj_gen_finalize(PyObject *o)
             PyObject *exc = PyErr_GetRaisedException();
             NJ_OWN r = PyObject_CallOneArg(finalizer, o);
             if (r == NULL) {
-                PyErr_WriteUnraisable(o);
+                PyErr_FormatUnraisable("Exception ignored while finalizing generator %R", o);
             }
             PyErr_SetRaisedException(exc);
             return;
@@ -598,7 +599,7 @@ nj_gen_finalize(PyObject *o)
         PyObject *r = nj_gen_close(o, NULL);
         if (r == NULL) {
             if (PyErr_Occurred()) {
-                PyErr_WriteUnraisable(o);
+                PyErr_FormatUnraisable("Exception ignored while closing generator %R", o);
             }
         }
         else {
@@ -765,7 +766,8 @@ static PyGetSetDef gen_getset[] = {
 
 static PyMethodDef gen_methods[] = {
     {"send", nj_gen_send_method, METH_O,
-     "send($self, object, /)\n--\n\nResume with a value; the next yielded value."},
+     "send($self, object, /)\n--\n\n"
+     "Send a value into generator; the next iterated value or StopIteration."},
     {"throw", (PyCFunction)(void (*)(void))nj_gen_throw, METH_FASTCALL,
      "throw(value)\nthrow(type[,value[,tb]])\n\nRaise an exception at the suspension point."},
     {"close", nj_gen_close, METH_NOARGS,

@@ -311,11 +311,15 @@ nj_frame_jump(PyFrameObject *fo, PyObject *v)
         PyErr_Format(PyExc_ValueError, "line %ld comes before the current code block", line);
         return -1;
     }
+    const int *lines = nj_code_lines(co);
+    if (lines == NULL) {
+        return -1;
+    }
     /* the smallest line with code at or after the asked one; where it starts */
     Py_ssize_t n = Py_SIZE(co);
     long best = LONG_MAX;
     for (Py_ssize_t i = co->_co_firsttraceable; i < n; i++) {
-        int l = PyCode_Addr2Line(co, (int)(i * 2));
+        int l = lines[i];
         if (l >= line && l < best) {
             best = l;
         }
@@ -338,7 +342,7 @@ nj_frame_jump(PyFrameObject *fo, PyObject *v)
     int previous = -1;
     for (Py_ssize_t i = co->_co_firsttraceable; i < n;) {
         int op = nj_code_original_opcode(co, (int)i);
-        int l = PyCode_Addr2Line(co, (int)(i * 2));
+        int l = lines[i];
         if (l == best && previous != l && op != RESUME) {
             if (compatible(from, stacks[i])) {
                 if (target < 0 || depth_of(stacks[i]) > depth_of(found)) {

@@ -156,7 +156,19 @@ data_of(PyCodeObject *co)
         return NULL;
     }
     compute_lines(co, d);
+    NjCodeUnit *code = nj_code_units(co);
+    for (Py_ssize_t i = 0; i < d->n;) {
+        d->original[i] = nj_opcode_deopt[code[i].op.code];
+        i += 1 + nj_opcode_caches[d->original[i]];
+    }
     return d;
+}
+
+const int *
+nj_code_lines(PyCodeObject *co)
+{
+    Data *d = data_of(co);
+    return d ? d->lines : NULL;
 }
 
 uint8_t
@@ -1213,7 +1225,7 @@ static PyObject *
 get_events(PyObject *self, PyObject *arg)
 {
     int tool = tool_arg(arg);
-    if (tool < 0 || tool_in_use(tool) < 0) {
+    if (tool < 0) {
         return NULL;
     }
     NjMonitor *m = &nj_interp()->vm.monitor;
@@ -1334,12 +1346,6 @@ set_local_events(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
     Data *d = data_of((PyCodeObject *)args[1]);
     if (d == NULL) {
         return NULL;
-    }
-    if (d->original[0] == 0) {
-        NjCodeUnit *code = nj_code_units((PyCodeObject *)args[1]);
-        for (Py_ssize_t i = 0; i < d->n; i++) {
-            d->original[i] = nj_opcode_deopt[code[i].op.code];
-        }
     }
     d->local[tool] = (uint32_t)set;
     d->tool_versions[tool] = nj_interp()->vm.monitor.tool_versions[tool];

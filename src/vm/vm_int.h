@@ -227,6 +227,8 @@ void nj_specialize_call(NjFrame *f, Value callable, Value self, NjCodeUnit *inst
                         int nargs);
 
 /* ---- monitoring (monitor.c) ---- */
+/* Line of each code unit (-1: none); lives as long as the code. NULL with MemoryError. */
+const int *nj_code_lines(PyCodeObject *co);
 /* f_trace_opcodes was switched on for a traced frame. */
 int nj_trace_opcodes(PyThreadState *tstate, PyFrameObject *fo);
 /* frame.f_lineno = v (jump.c). 0 / -1. */

@@ -473,6 +473,9 @@ int
 PySequence_Contains(PyObject *seq, PyObject *ob)
 {
     if (NJ_UNLIKELY(seq == NULL || ob == NULL)) {
+        if (seq != NULL && PyObject_LengthHint(seq, 1) == 0) {
+            return 0; /* nothing to compare NULL with */
+        }
         null_argument();
         return -1;
     }

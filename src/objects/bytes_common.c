@@ -69,6 +69,15 @@ room(PyObject *r)
     return (char *)nj_bytes_data(r);
 }
 
+/* Keeps a bytearray from being resized while Python code may run. */
+static void
+lock_size(PyObject *self, int delta)
+{
+    if (nj_is_bytearray(self)) {
+        ((PyByteArrayObject *)self)->ob_exports += delta;
+    }
+}
+
 /* ---- find and its kin ------------------------------------------------------------------------- */
 
 typedef struct {
@@ -133,7 +142,10 @@ search(const char *name, PyObject *self, PyObject *const *args, Py_ssize_t nargs
         return -2;
     }
     Needle nd;
-    if (get_needle(args[0], &nd) < 0) {
+    lock_size(self, 1);
+    int bad = get_needle(args[0], &nd);
+    lock_size(self, -1);
+    if (bad < 0) {
         return -2;
     }
     nj_adjust_indices(&start, &end, Py_SIZE(self));
@@ -194,14 +206,20 @@ nj_bytes_contains(PyObject *self, PyObject *arg)
 {
     if (PyIndex_Check(arg) && !PyObject_CheckBuffer(arg)) {
         unsigned char c;
-        if (nj_byte_value(arg, &c) < 0) {
+        lock_size(self, 1);
+        int wrong = nj_byte_value(arg, &c);
+        lock_size(self, -1);
+        if (wrong < 0) {
             return -1;
         }
         return Py_SIZE(self) != 0 &&
                memchr(nj_bytes_data(self), c, (size_t)Py_SIZE(self)) != NULL;
     }
     NJ_OWN_BUF view = {0};
-    if (nj_get_bytes_like(arg, &view) < 0) {
+    lock_size(self, 1);
+    int bad = nj_get_bytes_like(arg, &view);
+    lock_size(self, -1);
+    if (bad < 0) {
         return -1;
     }
     return nj_find(1, nj_bytes_data(self), Py_SIZE(self), view.buf, view.len) >= 0;
@@ -660,7 +678,7 @@ NJ_NOARGS(join)
     if (n == 0) {
         return nj_bytes_make(self, NULL, 0);
     }
-    PyObject **items = PySequence_Fast_ITEMS(seq);
+    PyObject *const *items = PySequence_Fast_ITEMS(seq);
     if (n == 1 && PyBytes_CheckExact(items[0]) && PyBytes_Check(self)) {
         return Py_NewRef(items[0]);
     }
@@ -674,12 +692,10 @@ NJ_NOARGS(join)
     }
     PyObject *r = NULL;
     Py_ssize_t got = 0, total = 0;
+    lock_size(self, 1);
     for (; got < n; got++) {
-        if (got >= PySequence_Fast_GET_SIZE(seq)) {
-            PyErr_SetString(PyExc_RuntimeError, "sequence changed size during iteration");
-            goto done;
-        }
-        PyObject *item = PySequence_Fast_ITEMS(seq)[got];
+        /* taking a buffer may run code that changes the sequence */
+        PyObject *item = Py_NewRef(PySequence_Fast_ITEMS(seq)[got]);
         Py_buffer *v = &views[got];
         if (PyBytes_CheckExact(item)) {
             v->obj = Py_NewRef(item);
@@ -689,6 +705,13 @@ NJ_NOARGS(join)
             PyErr_Format(PyExc_TypeError,
                          "sequence item %zd: expected a bytes-like object, %.80s found", got,
                          Py_TYPE(item)->tp_name);
+            Py_DECREF(item);
+            goto done;
+        }
+        Py_DECREF(item);
+        if (PySequence_Fast_GET_SIZE(seq) != n) {
+            got++;
+            PyErr_SetString(PyExc_RuntimeError, "sequence changed size during iteration");
             goto done;
         }
         Py_ssize_t add = v->len + (got ? Py_SIZE(self) : 0);
@@ -714,6 +737,7 @@ NJ_NOARGS(join)
         }
     }
 done:
+    lock_size(self, -1);
     for (Py_ssize_t i = 0; i < got; i++) {
         if (PyBytes_CheckExact(views[i].obj)) {
             Py_DECREF(views[i].obj);
@@ -1214,7 +1238,10 @@ NJ_KWARGS(hex)
     if (nj_hex_args(args, nargs, kwnames, &sep, &group) < 0) {
         return NULL;
     }
-    return nj_hex_text(nj_bytes_data(self), Py_SIZE(self), sep, group);
+    lock_size(self, 1);
+    PyObject *r = nj_hex_text(nj_bytes_data(self), Py_SIZE(self), sep, group);
+    lock_size(self, -1);
+    return r;
 }
 
 PyObject *

@@ -967,10 +967,46 @@ known_codec(const char *name)
     return C_OTHER;
 }
 
+/* In development mode the names of codec and handler must exist even if nothing needs
+ * them. 0, or -1 with LookupError. */
+static int
+check_names(const char *encoding, const char *errors)
+{
+    if (encoding != NULL && known_codec(encoding) == C_OTHER) {
+        PyObject *info = nj_codec_lookup(encoding);
+        if (info == NULL) {
+            return -1;
+        }
+        Py_DECREF(info);
+    }
+    if (errors != NULL && strcmp(errors, "strict") != 0) {
+        PyObject *handler = PyCodec_LookupError(errors);
+        if (handler == NULL) {
+            return -1;
+        }
+        Py_DECREF(handler);
+    }
+    return 0;
+}
+
+static inline bool
+in_dev_mode(void)
+{
+    /* the codecs module must be there: not during start-up */
+    return NJ_UNLIKELY(nj_interp()->rt.config.dev_mode > 0) &&
+           nj_interp()->strs.codec_cache != NULL;
+}
+
 PyObject *
 PyUnicode_Decode(const char *data, Py_ssize_t size, const char *encoding,
                  const char *errors)
 {
+    if (in_dev_mode() && check_names(encoding, errors) < 0) {
+        return NULL;
+    }
+    if (size == 0) {
+        return nj_str_empty();
+    }
     switch (known_codec(encoding)) {
     case C_UTF8: return PyUnicode_DecodeUTF8Stateful(data, size, errors, NULL);
     case C_LATIN1: return PyUnicode_DecodeLatin1(data, size, errors);
@@ -1006,6 +1042,9 @@ PyUnicode_AsEncodedString(PyObject *s, const char *encoding, const char *errors)
 {
     if (!PyUnicode_Check(s)) {
         PyErr_BadArgument();
+        return NULL;
+    }
+    if (in_dev_mode() && check_names(encoding, errors) < 0) {
         return NULL;
     }
     switch (known_codec(encoding)) {

@@ -199,6 +199,8 @@ NJ_MUST PyObject *nj_ast_to_object(NjMod *mod);
 /* mode: 0 Module, 1 Expression, 2 Interactive, 3 FunctionType; TypeError when the object
  * is of another kind. */
 NJ_MUST NjMod *nj_ast_from_object(PyObject *obj, int mode, NjArena *arena);
+/* TypeError (-1) unless obj is of the kind that mode asks for. */
+NJ_MUST int nj_ast_check_root(PyObject *obj, int mode);
 /* isinstance(obj, ast.AST): 1, 0, or -1. */
 int nj_ast_check_object(PyObject *obj);
 /* Checks what the parser guarantees but a tree from Python does not. 0, or -1. */

@@ -1156,25 +1156,25 @@ node_from_object(FromObject *from, int t, PyObject *obj, void **out)
     return r;
 }
 
+int
+nj_ast_check_root(PyObject *obj, int mode)
+{
+    static const uint8_t WANTED[] = {T_Module, T_Expression, T_Interactive, T_FunctionType};
+    PyObject *want = class_at(WANTED[mode]);
+    int r = want == NULL ? -1 : PyObject_IsInstance(obj, want);
+    if (r == 0) {
+        PyErr_Format(PyExc_TypeError, "expected %s node, got %.400s",
+                     TYPES[WANTED[mode]].name, Py_TYPE(obj)->tp_name);
+    }
+    return r > 0 ? 0 : -1;
+}
+
 NjMod *
 nj_ast_from_object(PyObject *obj, int mode, NjArena *arena)
 {
-    static const uint8_t WANTED[] = {T_Module, T_Expression, T_Interactive, T_FunctionType};
     FromObject from = {.classes = get_classes(), .arena = arena};
-    if (from.classes == NULL) {
-        return NULL;
-    }
-    if (PySys_Audit("compile", "OO", obj, Py_None) < 0) {
-        return NULL;
-    }
-    int want = WANTED[mode];
-    int r = PyObject_IsInstance(obj, PyTuple_GET_ITEM(from.classes, want));
-    if (r < 0) {
-        return NULL;
-    }
-    if (r == 0) {
-        PyErr_Format(PyExc_TypeError, "expected %s node, got %.400s", TYPES[want].name,
-                     Py_TYPE(obj)->tp_name);
+    if (from.classes == NULL || PySys_Audit("compile", "OO", obj, Py_None) < 0 ||
+        nj_ast_check_root(obj, mode) < 0) {
         return NULL;
     }
     void *out = NULL;

@@ -1112,7 +1112,7 @@ gen_block(NjCompiler *c, NjPos loc, NjSeq *stmts)
         return 0;
     }
     Py_ssize_t first = 0;
-    if (!c->interactive) {
+    if (!c->interactive || c->u->kind == NJ_UNIT_CLASS) {
         PyObject *doc = nj_ast_docstring(stmts);
         if (doc != NULL) {
             first = 1;

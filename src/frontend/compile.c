@@ -215,14 +215,26 @@ nj_compile_text(const char *text, Py_ssize_t size, PyObject *filename, int start
     return result;
 }
 
+static int
+ast_mode(int start)
+{
+    return start == Py_eval_input        ? 1
+           : start == Py_single_input    ? 2
+           : start == Py_func_type_input ? 3
+                                         : 0;
+}
+
+int
+nj_ast_check_mode(PyObject *ast, int start)
+{
+    return nj_ast_check_root(ast, ast_mode(start));
+}
+
 PyObject *
 nj_compile_ast(PyObject *ast, PyObject *filename, int mode, PyCompilerFlags *flags,
                int optimize, PyObject *module)
 {
-    int index = mode == Py_eval_input          ? 1
-                : mode == Py_single_input      ? 2
-                : mode == Py_func_type_input   ? 3
-                                               : 0;
+    int index = ast_mode(mode);
     NjArena *arena = nj_arena_new();
     if (arena == NULL) {
         return NULL;

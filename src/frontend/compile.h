@@ -19,6 +19,9 @@ NJ_MUST PyObject *nj_compile_text(const char *text, Py_ssize_t size, PyObject *f
 NJ_MUST PyObject *nj_compile_ast(PyObject *ast, PyObject *filename, int mode,
                                  PyCompilerFlags *flags, int optimize, PyObject *module);
 
+/* TypeError (-1) unless the _ast object fits the start symbol. */
+int nj_ast_check_mode(PyObject *ast, int start);
+
 /* True when obj is an instance of _ast.AST. -1 with an exception set on failure. */
 int nj_is_ast(PyObject *obj);
 

@@ -152,7 +152,7 @@ builtin_compile(PyObject *m, PyObject *const *args, Py_ssize_t nargs, PyObject *
             return NULL;
         }
         if ((flags & PyCF_OPTIMIZED_AST) == PyCF_ONLY_AST) {
-            return Py_NewRef(a[0]);
+            return nj_ast_check_mode(a[0], start) < 0 ? NULL : Py_NewRef(a[0]);
         }
         return nj_compile_ast(a[0], filename, start, &cf, optimize, NULL);
     }

@@ -70,6 +70,7 @@ typedef struct Writer {
     struct {
         PyObject *key; /* owned: addresses must not be reused meanwhile */
         int index;
+        bool busy;     /* code or slice being written: cannot be referred to yet */
     } *refs;
     size_t refs_mask;
     int nrefs;
@@ -185,6 +186,10 @@ w_ref(PyObject *v, int *flag, Writer *w)
     size_t k = ((uintptr_t)v >> 4) * 0x9E3779B1u & w->refs_mask;
     for (; w->refs[k].key != NULL; k = (k + 1) & w->refs_mask) {
         if (w->refs[k].key == v) {
+            if (w->refs[k].busy) {
+                w->error = WE_UNMARSHALLABLE;
+                return true;
+            }
             w_byte(T_REF, w);
             w_long(w->refs[k].index, w);
             return true;
@@ -192,8 +197,25 @@ w_ref(PyObject *v, int *flag, Writer *w)
     }
     w->refs[k].key = Py_NewRef(v);
     w->refs[k].index = w->nrefs++;
+    w->refs[k].busy = PyCode_Check(v) || PySlice_Check(v);
     *flag = FLAG_REF;
     return false;
+}
+
+/* A code object or slice is complete. */
+static void
+w_done(PyObject *v, Writer *w)
+{
+    if (w->refs == NULL) {
+        return;
+    }
+    size_t k = ((uintptr_t)v >> 4) * 0x9E3779B1u & w->refs_mask;
+    for (; w->refs[k].key != NULL; k = (k + 1) & w->refs_mask) {
+        if (w->refs[k].key == v) {
+            w->refs[k].busy = false;
+            return;
+        }
+    }
 }
 
 static void w_object(PyObject *v, Writer *w);
@@ -424,6 +446,7 @@ w_complex(PyObject *v, Writer *w)
     }
     else if (PyCode_Check(v)) {
         w_code((PyCodeObject *)v, flag, w);
+        w_done(v, w);
     }
     else if (PySlice_Check(v)) {
         if (w->version < 5) {
@@ -436,6 +459,7 @@ w_complex(PyObject *v, Writer *w)
         w_object(s->start, w);
         w_object(s->stop, w);
         w_object(s->step, w);
+        w_done(v, w);
     }
     else if (PyObject_CheckBuffer(v)) {
         NJ_OWN_BUF view = {0};

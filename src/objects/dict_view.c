@@ -30,7 +30,7 @@ nj_get_builtin(PyObject *name)
 {
     PyObject *f;
     PyObject *builtins = PyEval_GetBuiltins();
-    if (!builtins || PyDict_GetItemRef(builtins, name, &f) < 0) {
+    if (!builtins || PyMapping_GetOptionalItem(builtins, name, &f) < 0) {
         return NULL;
     }
     if (!f) {

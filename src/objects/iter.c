@@ -12,7 +12,7 @@ static PyObject *
 builtin(PyObject *name)
 {
     PyObject *v;
-    int r = PyDict_GetItemRef(nj_interp()->builtins, name, &v);
+    int r = PyMapping_GetOptionalItem(PyEval_GetBuiltins(), name, &v);
     if (r == 0) {
         PyErr_SetObject(PyExc_AttributeError, name);
     }

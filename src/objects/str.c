@@ -2042,7 +2042,7 @@ PyObject *
 nj_builtin_iter(void)
 {
     PyObject *iter;
-    int found = PyDict_GetItemRef(PyEval_GetBuiltins(), NJ_ID(iter), &iter);
+    int found = PyMapping_GetOptionalItem(PyEval_GetBuiltins(), NJ_ID(iter), &iter);
     if (found == 0) {
         PyErr_SetObject(PyExc_AttributeError, NJ_ID(iter));
     }

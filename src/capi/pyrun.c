@@ -582,6 +582,18 @@ prompt_text(PyObject *name, const char *dflt, PyObject **hold)
     return (char *)(s ? s : "");
 }
 
+/* Gives the text to linecache, so that tracebacks can show it. Errors are ignored. */
+static void
+register_source(PyObject *code, const char *text, Py_ssize_t n, PyObject *filename)
+{
+    NJ_OWN src = PyUnicode_DecodeUTF8(text, n, "replace");
+    NJ_OWN f = src ? PyImport_ImportModuleAttrString("linecache", "_register_code") : NULL;
+    NJ_OWN r = f ? PyObject_CallFunctionObjArgs(f, code, src, filename, NULL) : NULL;
+    if (!r) {
+        PyErr_Clear();
+    }
+}
+
 /* One statement from fp. 0 done, -1 exception (set), E_EOF-like 11 end of input. */
 static int
 interactive_one(FILE *fp, PyObject *filename, PyCompilerFlags *flags)
@@ -637,6 +649,7 @@ interactive_one(FILE *fp, PyObject *filename, PyCompilerFlags *flags)
                 continue;
             }
             flags->cf_flags |= ((PyCodeObject *)code)->co_flags & PyCF_MASK;
+            register_source(code, text, (Py_ssize_t)n, filename);
             break;
         }
         NJ_OWN exc = PyErr_GetRaisedException();

@@ -815,7 +815,9 @@ parse_command_line(PyConfig *c, PyWideStringList *cmd_warn)
             c->site_import = 0;
             break;
         case L't':
+            break;
         case L'R':
+            c->use_hash_seed = 0;
             break;
         case L'u':
             c->buffered_stdio = 0;

@@ -658,6 +658,34 @@ hide_importlib_frames(void)
     PyErr_SetRaisedException(exc);
 }
 
+/* -X importtime: a line for each module, the innermost first. */
+static PyObject *
+timed_find_and_load(NjInterp *interp, PyObject **args)
+{
+    if (!interp->rt.import_clock.header) {
+        interp->rt.import_clock.header = true;
+        fputs("import time: self [us] | cumulative | imported package\n", stderr);
+    }
+    PyTime_t outer = interp->rt.import_clock.inner, t0, t1;
+    interp->rt.import_clock.inner = 0;
+    interp->rt.import_clock.level++;
+    (void)PyTime_PerfCounterRaw(&t0);
+    PyObject *m = PyObject_Vectorcall(interp->rt.import_find, args, 2, NULL);
+    (void)PyTime_PerfCounterRaw(&t1);
+    interp->rt.import_clock.level--;
+    PyTime_t total = t1 - t0;
+    PyTime_t self = total - interp->rt.import_clock.inner;
+    PyObject *exc = PyErr_GetRaisedException();
+    NJ_OWN text = PyUnicode_AsEncodedString(args[0], "utf-8", "backslashreplace");
+    PyErr_Clear();
+    PyErr_SetRaisedException(exc);
+    fprintf(stderr, "import time: %9ld | %10ld | %*s%s\n", (long)((self + 999) / 1000),
+            (long)((total + 999) / 1000), interp->rt.import_clock.level * 2, "",
+            text ? PyBytes_AS_STRING(text) : "?");
+    interp->rt.import_clock.inner = outer + total;
+    return m;
+}
+
 static PyObject *
 find_and_load(PyObject *name)
 {
@@ -682,6 +710,9 @@ find_and_load(PyObject *name)
         }
     }
     PyObject *args[2] = {name, interp->import_func ? interp->import_func : Py_None};
+    if (NJ_UNLIKELY(interp->rt.config.import_time > 0)) {
+        return timed_find_and_load(interp, args);
+    }
     return PyObject_Vectorcall(interp->rt.import_find, args, 2, NULL);
 }
 

@@ -111,6 +111,11 @@ typedef struct NjInterpRuntime {
         int level;
     } import_lock;
     const char *package_context; /* full name while a single-phase init runs */
+    struct {
+        int level;
+        PyTime_t inner; /* time spent in imports that the current one made */
+        bool header;
+    } import_clock; /* -X importtime */
     int frozen_override; /* _imp._override_frozen_modules_for_tests */
     PyObject *frozen_cache; /* name -> code of frozen modules */
     PyObject *fromlist_handler;

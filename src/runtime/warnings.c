@@ -206,6 +206,9 @@ find_action(PyObject *category, PyObject *text, Py_ssize_t lineno, PyObject *mod
         }
         NJ_SET(filters, Py_XNewRef(w->filters));
     }
+    else {
+        Py_XSETREF(w->filters, Py_NewRef(filters)); /* still there if the name is deleted */
+    }
     if (!filters || !PyList_Check(filters)) {
         PyErr_SetString(PyExc_ValueError, "_warnings.filters must be a list");
         return NULL;
@@ -434,21 +437,21 @@ warn_explicit(PyObject *category, PyObject *message, PyObject *filename, int lin
             return NULL;
         }
         if (PyUnicode_EqualToUTF8(action, "once")) {
-            NJ_OWN reg = registry ? Py_NewRef(registry)
-                                  : warnings_attr(NJ_ID(onceregistry), false);
-            if (!reg) {
+            /* the shared registry: once, regardless of location */
+            NJ_OWN once = warnings_attr(NJ_ID(onceregistry), false);
+            if (!once) {
                 if (PyErr_Occurred()) {
                     return NULL;
                 }
-                NJ_SET(reg, Py_NewRef(nj_interp()->rt.warn.once_registry));
+                NJ_SET(once, Py_NewRef(nj_interp()->rt.warn.once_registry));
             }
-            /* always the shared one, as documented: once regardless of location */
-            NJ_OWN once = warnings_attr(NJ_ID(onceregistry), false);
-            if (!once && PyErr_Occurred()) {
+            if (!PyDict_Check(once)) {
+                PyErr_Format(PyExc_TypeError,
+                             "_warnings.onceregistry must be a dict, not '%.200s'",
+                             Py_TYPE(once)->tp_name);
                 return NULL;
             }
-            already = update_registry(once && PyDict_Check(once) ? once : reg, text,
-                                      category, false);
+            already = update_registry(once, text, category, false);
         }
         else if (PyUnicode_EqualToUTF8(action, "module")) {
             if (registry) {
@@ -761,40 +764,22 @@ warnings_warn(PyObject *m, PyObject *const *args, Py_ssize_t nargs, PyObject *kw
     return category ? do_warn(a[0], category, level, a[3], prefixes) : NULL;
 }
 
-/* The line of source a loader has for the module, or NULL. */
+/* The line of source that linecache finds through the module's loader (and then keeps for
+ * whoever formats the warning), or NULL without an exception. */
 static PyObject *
-line_from_loader(PyObject *globals, int lineno)
+line_from_loader(PyObject *filename, PyObject *globals, int lineno)
 {
-    NJ_OWN ext = nj_interp()->importlib
-                     ? PyObject_GetAttrString(nj_interp()->importlib, "_bootstrap_external")
-                     : NULL;
-    if (!ext) {
+    NJ_OWN f = PyImport_ImportModuleAttrString("linecache", "getlines");
+    NJ_OWN lines = f ? PyObject_CallFunctionObjArgs(f, filename, globals, NULL) : NULL;
+    if (!lines || !PyList_Check(lines)) {
         PyErr_Clear();
         return NULL;
     }
-    NJ_OWN bless = PyObject_GetAttrString(ext, "_bless_my_loader");
-    NJ_OWN loader = bless ? PyObject_CallOneArg(bless, globals) : NULL;
-    if (!loader) {
+    if (lineno < 1 || lineno > PyList_GET_SIZE(lines)) {
         return NULL;
     }
-    PyObject *name, *get;
-    if (PyDict_GetItemRef(globals, NJ_ID(__name__), &name) <= 0) {
-        return NULL;
-    }
-    NJ_OWN n = name;
-    if (PyObject_GetOptionalAttr(loader, NJ_ID(get_source), &get) <= 0) {
-        return NULL;
-    }
-    NJ_OWN g = get;
-    NJ_OWN src = PyObject_CallOneArg(g, n);
-    if (!src || src == Py_None || !PyUnicode_Check(src)) {
-        return NULL;
-    }
-    NJ_OWN lines = PyUnicode_Splitlines(src, 0);
-    if (!lines || lineno < 1 || lineno > PyList_GET_SIZE(lines)) {
-        return NULL;
-    }
-    return Py_NewRef(PyList_GET_ITEM(lines, lineno - 1));
+    PyObject *line = PyList_GET_ITEM(lines, lineno - 1);
+    return PyUnicode_Check(line) ? Py_NewRef(line) : NULL;
 }
 
 static PyObject *
@@ -828,10 +813,7 @@ warnings_warn_explicit(PyObject *m, PyObject *const *args, Py_ssize_t nargs,
                          Py_TYPE(a[6])->tp_name);
             return NULL;
         }
-        NJ_SET(line, line_from_loader(a[6], lineno));
-        if (!line && PyErr_Occurred()) {
-            return NULL;
-        }
+        NJ_SET(line, line_from_loader(a[2], a[6], lineno));
     }
     return warn_explicit(category, a[0], a[2], lineno, a[4], a[5], line, a[7]);
 }

@@ -538,6 +538,12 @@ static const char *const event_names[EVENTS] = {
     "RERAISE",   "C_RETURN",     "C_RAISE",        "BRANCH",
 };
 
+const char *
+nj_monitor_event_name(int event)
+{
+    return event_names[event];
+}
+
 /* Calls one user tool. args[0] is scratch, args[1..n] the arguments. 1: it said DISABLE. */
 static int
 call_tool(PyThreadState *tstate, int tool, int event, PyObject **args, Py_ssize_t n)
@@ -771,6 +777,10 @@ call_operands(PyThreadState *tstate, NjFrame *f, int op, int oparg, PyObject **c
     else if (!nj_value_is_null(base[1])) {
         *arg0 = nj_value_ptr(base[1]);
     }
+    else if (Py_IS_TYPE(*callable, &PyMethod_Type)) {
+        *arg0 = PyMethod_GET_SELF(*callable);
+        *callable = PyMethod_GET_FUNCTION(*callable);
+    }
     else if (oparg > 0) {
         *arg0 = nj_value_ptr(base[2]);
     }
@@ -922,10 +932,13 @@ nj_monitor_c_call(PyThreadState *tstate, NjFrame *f, int op, int oparg, PyObject
     Py_INCREF(extra[0]);
     Py_INCREF(extra[1]);
     Value *sp = f->stackpointer;
+    PyObject *callable = nj_value_ptr(op == CALL      ? sp[-oparg - 2]
+                                      : op == CALL_KW ? sp[-oparg - 3]
+                                                      : sp[-4]);
     PyObject *r;
     if (op == CALL_FUNCTION_EX) {
         NJ_OWN args = PySequence_Tuple(nj_value_ptr(sp[-2]));
-        r = args ? PyObject_Call(extra[0], args,
+        r = args ? PyObject_Call(callable, args,
                                  nj_value_is_null(sp[-1]) ? NULL : nj_value_ptr(sp[-1]))
                  : NULL;
     }
@@ -937,7 +950,7 @@ nj_monitor_c_call(PyThreadState *tstate, NjFrame *f, int op, int oparg, PyObject
             args--;
             n++;
         }
-        r = nj_call_words(extra[0], args, n - (kwnames ? PyTuple_GET_SIZE(kwnames) : 0),
+        r = nj_call_words(callable, args, n - (kwnames ? PyTuple_GET_SIZE(kwnames) : 0),
                           kwnames);
     }
     int offset = nj_frame_lasti(f);

@@ -227,6 +227,7 @@ void nj_specialize_call(NjFrame *f, Value callable, Value self, NjCodeUnit *inst
                         int nargs);
 
 /* ---- monitoring (monitor.c) ---- */
+const char *nj_monitor_event_name(int event);
 /* Line of each code unit (-1: none); lives as long as the code. NULL with MemoryError. */
 const int *nj_code_lines(PyCodeObject *co);
 /* f_trace_opcodes was switched on for a traced frame. */

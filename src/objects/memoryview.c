@@ -241,6 +241,25 @@ PyMemoryView_FromMemory(char *mem, Py_ssize_t size, int flags)
     return v;
 }
 
+/* A view of what get(obj, flags) exports, whatever the type of obj says. */
+PyObject *nj_memoryview_from_proc(PyObject *obj, int flags, getbufferproc get);
+PyObject *
+nj_memoryview_from_proc(PyObject *obj, int flags, getbufferproc get)
+{
+    Managed *m = managed_new();
+    if (m == NULL) {
+        return NULL;
+    }
+    if (get(obj, &m->master, flags) < 0) {
+        m->master.obj = NULL;
+        Py_DECREF(m);
+        return NULL;
+    }
+    PyObject *v = add_view(m, &m->master);
+    Py_DECREF(m);
+    return v;
+}
+
 static PyObject *
 from_object(PyObject *obj, int flags)
 {
@@ -1041,12 +1060,6 @@ cast_to_1d(View *v, PyObject *format)
     }
     char from = native_format(b->format), to = native_format(found);
     bool from_bytes = from && strchr("bBc", from), to_bytes = strchr("bBc", to) != NULL;
-    if (from == 0) {
-        PyErr_SetString(PyExc_ValueError,
-                        "memoryview: source format must be a native single character format "
-                        "prefixed with an optional '@'");
-        return -1;
-    }
     if (!from_bytes && !to_bytes) {
         PyErr_SetString(PyExc_TypeError, "memoryview: cannot cast between two non-byte formats");
         return -1;

@@ -120,10 +120,22 @@ wrap_binary_r(PyObject *self, PyObject *args, void *f)
     return take_args(args, 1) ? ((binaryfunc)f)(ARG(0), self) : NULL;
 }
 
+/* One or two arguments, for pow. */
+static bool
+take_1_or_2(PyObject *args)
+{
+    Py_ssize_t n = PyTuple_GET_SIZE(args);
+    if (n == 1 || n == 2) {
+        return true;
+    }
+    PyErr_Format(PyExc_TypeError, "expected 1 or 2 arguments, got %zd", n);
+    return false;
+}
+
 static PyObject *
 wrap_power(PyObject *self, PyObject *args, void *f)
 {
-    if (!take_args_range(args, 1, 2)) {
+    if (!take_1_or_2(args)) {
         return NULL;
     }
     return ((ternaryfunc)f)(self, ARG(0),
@@ -133,7 +145,7 @@ wrap_power(PyObject *self, PyObject *args, void *f)
 static PyObject *
 wrap_power_r(PyObject *self, PyObject *args, void *f)
 {
-    if (!take_args_range(args, 1, 2)) {
+    if (!take_1_or_2(args)) {
         return NULL;
     }
     return ((ternaryfunc)f)(ARG(0), self,
@@ -378,6 +390,9 @@ wrap_descr_delete(PyObject *self, PyObject *args, void *f)
                               : NULL;
 }
 
+/* memoryview.c */
+PyObject *nj_memoryview_from_proc(PyObject *obj, int flags, getbufferproc get);
+
 static PyObject *
 wrap_buffer(PyObject *self, PyObject *args, void *f)
 {
@@ -392,14 +407,8 @@ wrap_buffer(PyObject *self, PyObject *args, void *f)
         PyErr_SetString(PyExc_OverflowError, "buffer flags out of range");
         return NULL;
     }
-    /* a memoryview made by a plain type's bf_getbuffer: the usual way does the rest */
-    Py_buffer view;
-    if (((getbufferproc)f)(self, &view, (int)flags) < 0) {
-        return NULL;
-    }
-    PyBuffer_Release(&view);
-    NJ_OWN mv = PyMemoryView_FromObject(self);
-    return NJ_TAKE(mv);
+    /* f itself, not the slot of self's type: super().__buffer__() comes here, too */
+    return nj_memoryview_from_proc(self, (int)flags, (getbufferproc)f);
 }
 
 static PyObject *
@@ -1133,11 +1142,7 @@ buffer_wrapper_release(PyObject *op, Py_buffer *view)
                                    Py_TYPE(w->obj)->tp_name);
         }
     }
-    NJ_OWN r = PyObject_CallMethodNoArgs(w->mv, NJ_ID(release));
-    if (r == NULL) {
-        PyErr_FormatUnraisable("Exception ignored in bf_releasebuffer of %s",
-                               Py_TYPE(w->obj)->tp_name);
-    }
+    /* the memoryview may have been kept: it lives as long as somebody has it */
     PyErr_SetRaisedException(exc);
     Py_CLEAR(w->mv);
     Py_CLEAR(w->obj);
@@ -1198,6 +1203,9 @@ slot_bf_releasebuffer(PyObject *self, Py_buffer *view)
         Py_buffer copy = *view;
         copy.obj = NULL;
         NJ_OWN mv = PyMemoryView_FromBuffer(&copy);
+        if (mv) {
+            ((PyMemoryViewObject *)mv)->flags |= _Py_MEMORYVIEW_RESTRICTED;
+        }
         NJ_OWN r = mv ? CALL1(self, __release_buffer__, mv) : NULL;
         if (r == NULL) {
             PyErr_FormatUnraisable(
@@ -1652,6 +1660,9 @@ choose_slot(PyTypeObject *type, int first, int last)
     *ptr = specific && !use_generic ? specific : generic;
     if (*ptr == generic && !use_generic && specific == NULL) {
         *ptr = NULL;
+    }
+    if (offset == (int)offsetof(PyTypeObject, tp_call) && *ptr == (void *)slot_tp_call) {
+        type->tp_flags &= ~Py_TPFLAGS_HAVE_VECTORCALL; /* belongs to another __call__ */
     }
 }
 

@@ -16,6 +16,7 @@
 #include "nj.h"
 
 #include "capi/args.h"
+#include "objects/dict_int.h"
 #include "objects/type_int.h"
 #include "runtime/runtime.h"
 
@@ -568,6 +569,8 @@ nj_gc_collect(NjInterp *interp, int generation, bool nofail)
     Py_ssize_t n = collect_main(interp, generation, &bad, nofail);
     if (generation == 2) {
         nj_types_clear_cache(interp);
+        nj_containers_fini(interp); /* free lists: documented to go in full runs */
+        nj_number_clear_free(interp);
     }
     if (!nofail) {
         run_callbacks(interp, "stop", generation, n - bad, bad);

@@ -136,6 +136,8 @@ arrange() {
     done
     rm -rf "$lib/lib-dynload" "$lib"/config-* "$lib"/EXTERNALLY-MANAGED \
         "$lib"/_sysconfigdata* "$lib"/_sysconfig_vars* "$lib"/build-details* "$lib/sitecustomize.py"
+    cp "$(dirname "${BASH_SOURCE[0]}")/sysconfigdata.py" \
+        "$lib/_sysconfigdata__linux_x86_64-linux-gnu.py"
     find "$lib" -name __pycache__ -type d -prune -exec rm -rf {} +
     find -L "$lib" -type l -delete
     cp "$usr"/share/python-wheels/pip-*.whl "$to/wheels/" 2>/dev/null || true

@@ -86,6 +86,17 @@ after(int64_t s, int op, int oparg)
         return push(push(pop(s), KIND_EXC), KIND_EXC);
     case PUSH_NULL:
         return push(s, KIND_NULL);
+    case LOAD_GLOBAL:
+        s = push(s, KIND_OBJECT);
+        return (oparg & 1) ? push(s, KIND_NULL) : s;
+    case LOAD_ATTR:
+        s = push(pop(s), KIND_OBJECT);
+        return (oparg & 1) ? push(s, KIND_NULL) : s;
+    case LOAD_SPECIAL:
+        return push(push(pop(s), KIND_OBJECT), KIND_NULL);
+    case LOAD_SUPER_ATTR:
+        s = push(popn(s, 3), KIND_OBJECT);
+        return (oparg & 1) ? push(s, KIND_NULL) : s;
     case COPY:
         return push(s, (int)peek_stack(s, oparg));
     case SWAP: {

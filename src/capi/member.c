@@ -59,8 +59,8 @@ PyMember_GetOne(const char *obj, PyMemberDef *m)
     case Py_T_OBJECT_EX: {
         PyObject *v = *(PyObject **)p;
         if (v == NULL) {
-            PyErr_Format(PyExc_AttributeError, "'%.200s' object has no attribute '%s'",
-                         Py_TYPE((PyObject *)obj)->tp_name, m->name);
+            PyErr_Format(PyExc_AttributeError, "'%T' object has no attribute '%s'",
+                         (PyObject *)obj, m->name);
         }
         return Py_XNewRef(v);
     }

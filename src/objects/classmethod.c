@@ -197,7 +197,8 @@ classmethod_init(PyObject *self, PyObject *args, PyObject *kwds)
 static PyObject *
 classmethod_repr(PyObject *self)
 {
-    return PyUnicode_FromFormat("<classmethod(%R)>", W(self)->callable);
+    return PyUnicode_FromFormat("<classmethod(%R)>",
+                                W(self)->callable ? W(self)->callable : Py_None);
 }
 
 PyTypeObject PyClassMethod_Type = {
@@ -253,7 +254,8 @@ staticmethod_call(PyObject *self, PyObject *args, PyObject *kwds)
 static PyObject *
 staticmethod_repr(PyObject *self)
 {
-    return PyUnicode_FromFormat("<staticmethod(%R)>", W(self)->callable);
+    return PyUnicode_FromFormat("<staticmethod(%R)>",
+                                W(self)->callable ? W(self)->callable : Py_None);
 }
 
 PyTypeObject PyStaticMethod_Type = {

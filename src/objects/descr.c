@@ -214,6 +214,12 @@ method_get(PyObject *self, PyObject *obj, PyObject *type)
         return NULL;
     }
     if (METHOD(self)->d_method->ml_flags & METH_METHOD) {
+        if (type && !PyType_Check(type)) {
+            PyErr_Format(PyExc_TypeError,
+                         "descriptor '%V' needs a type, not '%s', as arg 2",
+                         D(self)->d_name, "?", Py_TYPE(type)->tp_name);
+            return NULL;
+        }
         return PyCMethod_New(METHOD(self)->d_method, obj, NULL, D(self)->d_type);
     }
     return PyCFunction_NewEx(METHOD(self)->d_method, obj, NULL);

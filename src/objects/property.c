@@ -190,15 +190,12 @@ property_init(PyObject *self, PyObject *args, PyObject *kwds)
     /* a subclass's __doc__ in its class dict would hide the slot: store on the instance */
     PyObject *value = doc ? doc : Py_None;
     if (PyObject_SetAttr(self, NJ_ID(__doc__), value) < 0) {
-        if (doc == NULL || !PyErr_ExceptionMatches(PyExc_AttributeError) ||
-            !p->getter_doc) {
-            if (doc == NULL && PyErr_ExceptionMatches(PyExc_AttributeError)) {
-                PyErr_Clear();
-                return 0;
-            }
+        /* no place for it: given explicitly it is dropped silently, from a getter it is an
+         * error, as it always was */
+        if (p->getter_doc || !PyErr_ExceptionMatches(PyExc_AttributeError)) {
             return -1;
         }
-        PyErr_Clear(); /* no place for it: a getter's docstring is only a courtesy */
+        PyErr_Clear();
     }
     return 0;
 }

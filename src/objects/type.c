@@ -908,8 +908,7 @@ static bool
 compatible_with_base(PyTypeObject *type)
 {
     PyTypeObject *base = type->tp_base;
-    return base && same_shape(type, base) && type->tp_traverse == base->tp_traverse &&
-           type->tp_clear == base->tp_clear && type->tp_free == base->tp_free;
+    return base && same_shape(type, base) && type->tp_free == base->tp_free;
 }
 
 static bool
@@ -978,6 +977,18 @@ recompute_mro(PyTypeObject *type, PyObject *undo)
     return recompute_subclass_mros(type, undo);
 }
 
+/* An MRO in the making may not show yet what the chain of bases already does. */
+static bool
+in_base_chain(PyTypeObject *from, PyTypeObject *type)
+{
+    for (PyTypeObject *t = from; t; t = t->tp_base) {
+        if (t == type) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static int
 type_set_bases(PyObject *self, PyObject *bases, void *closure)
 {
@@ -1005,7 +1016,8 @@ type_set_bases(PyObject *self, PyObject *bases, void *closure)
                          type->tp_name, Py_TYPE(b)->tp_name);
             return -1;
         }
-        if (PyType_IsSubtype((PyTypeObject *)b, type)) {
+        if (PyType_IsSubtype((PyTypeObject *)b, type) ||
+            in_base_chain((PyTypeObject *)b, type)) {
             PyErr_SetString(PyExc_TypeError,
                             "a __bases__ item causes an inheritance cycle");
             return -1;
@@ -1033,12 +1045,20 @@ type_set_bases(PyObject *self, PyObject *bases, void *closure)
             PyObject *mro = PyTuple_GET_ITEM(pair, 1);
             Py_XSETREF(t->tp_mro, mro == Py_None ? NULL : Py_NewRef(mro));
         }
-        Py_SETREF(type->tp_bases, NJ_TAKE(old_bases));
-        Py_SETREF(type->tp_base, old_base);
+        if (type->tp_bases == bases) {
+            Py_SETREF(type->tp_bases, NJ_TAKE(old_bases));
+            Py_SETREF(type->tp_base, old_base);
+        }
+        else {
+            Py_XDECREF(old_base); /* an mro() assigned other bases: those stay */
+        }
         PyErr_SetRaisedException(exc);
         return -1;
     }
     Py_XDECREF(old_base);
+    if (type->tp_bases != bases) {
+        return 0; /* the inner assignment has done all the rest */
+    }
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(old_bases); i++) {
         nj_type_lookup_remove_subclass(
             (PyTypeObject *)PyTuple_GET_ITEM(old_bases, i), type);
@@ -2105,6 +2125,22 @@ fill_class_cells(PyTypeObject *type, PyObject *dict)
     return 0;
 }
 
+/* Keys that are not strings can never be found as attributes. 0 or -1. */
+static int
+warn_odd_keys(PyTypeObject *type)
+{
+    PyObject *k, *v;
+    Py_ssize_t pos = 0;
+    while (PyDict_Next(type->tp_dict, &pos, &k, &v)) {
+        if (!PyUnicode_Check(k)) {
+            return PyErr_WarnFormat(PyExc_RuntimeWarning, 1,
+                                    "non-string key in the __dict__ of class %.200s",
+                                    type->tp_name);
+        }
+    }
+    return 0;
+}
+
 static int
 call_set_names(PyTypeObject *type)
 {
@@ -2283,7 +2319,7 @@ make_class(NjClassMaker *m)
         }
     }
     PyType_Modified(type);
-    if (call_set_names(type) < 0 || call_init_subclass(type, m->kwds) < 0) {
+    if (warn_odd_keys(type) < 0 || call_set_names(type) < 0 || call_init_subclass(type, m->kwds) < 0) {
         return NULL;
     }
     return NJ_TAKE(t);

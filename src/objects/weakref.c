@@ -379,17 +379,14 @@ ref_repr(PyObject *self)
     if (o == NULL) {
         return PyUnicode_FromFormat("<weakref at %p; dead>", self);
     }
-    PyObject *found;
-    if (PyObject_GetOptionalAttr(o, NJ_ID(__name__), &found) < 0) {
-        return NULL;
+    NJ_OWN name = nj_type_special(o, NJ_ID(__name__));
+    if (name == NULL) {
+        PyErr_Clear();
     }
-    NJ_OWN name = found;
     if (name == NULL || !PyUnicode_Check(name)) {
-        return PyUnicode_FromFormat("<weakref at %p; to '%s' at %p>", self,
-                                    Py_TYPE(o)->tp_name, o);
+        return PyUnicode_FromFormat("<weakref at %p; to '%T' at %p>", self, o, o);
     }
-    return PyUnicode_FromFormat("<weakref at %p; to '%s' at %p (%U)>", self,
-                                Py_TYPE(o)->tp_name, o, name);
+    return PyUnicode_FromFormat("<weakref at %p; to '%T' at %p (%U)>", self, o, o, name);
 }
 
 static PyObject *
@@ -524,8 +521,8 @@ proxy_repr(PyObject *self)
 {
     NJ_OWN o = referent(R(self));
     PyObject *shown = o ? o : Py_None;
-    return PyUnicode_FromFormat("<weakproxy at %p; to '%s' at %p>", self,
-                                Py_TYPE(shown)->tp_name, shown);
+    return PyUnicode_FromFormat("<weakproxy at %p; to '%T' at %p>", self,
+                                shown, shown);
 }
 
 static int

@@ -306,7 +306,16 @@ ucd_lookup(PyObject *self, PyObject *arg)
     }
     uint32_t codes[NJ_UCD_MAX_SEQUENCE];
     int count = nj_ucd_lookup_all(name, (size_t)n, codes);
-    if (count == 0 || (count == 1 && was_unassigned(self, codes[0]))) {
+    if (is_old(self) && count != 0) {
+        /* 3.2.0 has no aliases and no sequences: the name must be the character's own */
+        char own[160];
+        if (count > 1 || was_unassigned(self, codes[0]) ||
+            !nj_ucd_name(codes[0], own, sizeof(own)) || strlen(own) != (size_t)n ||
+            PyOS_mystrnicmp(own, name, n) != 0) {
+            count = 0;
+        }
+    }
+    if (count == 0) {
         NJ_OWN shown = PyUnicode_DecodeUTF8(name, n, "replace");
         if (shown != NULL) {
             PyErr_Format(PyExc_KeyError, "undefined character name '%U'", shown);

@@ -136,6 +136,25 @@ lookup_extra(const char *upper)
     return NULL;
 }
 
+/* Four or five hexadecimal digits; -1 if p is something else. */
+static int32_t
+hex_suffix(const char *p, size_t len)
+{
+    int32_t v = 0;
+    if (len != 4 && len != 5) {
+        return -1;
+    }
+    for (size_t i = 0; i < len; i++) {
+        char c = p[i];
+        int d = c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+        if (d < 0) {
+            return -1;
+        }
+        v = v * 16 + d;
+    }
+    return v;
+}
+
 int
 nj_ucd_lookup_all(const char *name, size_t len, uint32_t *out)
 {
@@ -158,22 +177,21 @@ nj_ucd_lookup_all(const char *name, size_t len, uint32_t *out)
         }
     }
     if (strncmp(upper, "CJK UNIFIED IDEOGRAPH-", 22) == 0) {
-        uint32_t v = 0;
-        size_t i = 22;
-        for (; i < len && i < 27; i++) {
-            char c = upper[i];
-            if (c >= '0' && c <= '9') {
-                v = v * 16 + (uint32_t)(c - '0');
-            } else if (c >= 'A' && c <= 'F') {
-                v = v * 16 + (uint32_t)(c - 'A' + 10);
-            } else {
-                return 0;
-            }
-        }
-        if (i != len || (len != 26 && len != 27) || !is_cjk(v)) {
+        int32_t c = hex_suffix(upper + 22, len - 22);
+        if (c < 0 || !is_cjk((Py_UCS4)c)) {
             return 0;
         }
-        out[0] = v;
+        out[0] = (uint32_t)c;
+        return 1;
+    }
+    /* Tangut ideographs are found by name; unicodedata.name does not know them, as in the
+     * reference. */
+    if (strncmp(upper, "TANGUT IDEOGRAPH-", 17) == 0) {
+        int32_t c = hex_suffix(upper + 17, len - 17);
+        if ((c < 0x17000 || c > 0x187f7) && (c < 0x18d00 || c > 0x18d08)) {
+            return 0;
+        }
+        out[0] = (uint32_t)c;
         return 1;
     }
     size_t lo = 0, hi = NJ_ARRAY_LEN(names_sorted);

@@ -108,6 +108,10 @@ notify_watchers(PyCodeEvent event, PyCodeObject *co)
     }
 }
 
+static PyObject *strip_columns(PyObject *table, int firstlineno);
+static bool keeps_columns(NjFrontendState *fs);
+static uint32_t new_code_version(NjFrontendState *fs);
+
 static int
 check_spec(const NjCodeSpec *s)
 {
@@ -162,6 +166,12 @@ nj_code_new(const NjCodeSpec *s)
         intern_names(s->localsplusnames) < 0) {
         return NULL;
     }
+    NJ_OWN linetable = keeps_columns(&nj_interp()->frontend)
+                           ? Py_NewRef(s->linetable)
+                           : strip_columns(s->linetable, s->firstlineno);
+    if (linetable == NULL) {
+        return NULL;
+    }
     Py_ssize_t units = PyBytes_GET_SIZE(s->code) / 2;
     size_t size = offsetof(PyCodeObject, co_code_adaptive) + (size_t)units * 2;
     size = Py_MAX(size, sizeof(PyCodeObject));
@@ -180,7 +190,7 @@ nj_code_new(const NjCodeSpec *s)
     co->co_qualname = qualname;
     co->co_flags = s->flags;
     co->co_firstlineno = s->firstlineno;
-    co->co_linetable = Py_NewRef(s->linetable);
+    co->co_linetable = NJ_TAKE(linetable);
     co->co_consts = Py_NewRef(s->consts);
     co->co_names = Py_NewRef(s->names);
     co->co_localsplusnames = Py_NewRef(s->localsplusnames);
@@ -196,7 +206,7 @@ nj_code_new(const NjCodeSpec *s)
     co->co_nfreevars = nfrees;
     co->co_framesize = framesize;
     NjFrontendState *fs = &nj_interp()->frontend;
-    co->co_version = fs->next_code_version = fs->next_code_version + 1;
+    co->co_version = new_code_version(fs);
     co->_co_unique_id = -1;
     memcpy(co->co_code_adaptive, PyBytes_AS_STRING(s->code), (size_t)units * 2);
     int entry = 0;
@@ -211,7 +221,7 @@ nj_code_new(const NjCodeSpec *s)
     return co;
 }
 
-/* Pops `n' positions, checking. */
+/* From names by kind, as the C API and replace() have them. */
 static PyCodeObject *
 new_from_vars(NjCodeSpec *s, PyObject *varnames, PyObject *cellvars, PyObject *freevars)
 {
@@ -285,7 +295,6 @@ new_from_vars(NjCodeSpec *s, PyObject *varnames, PyObject *cellvars, PyObject *f
     }
     s->localsplusnames = tuple;
     s->localspluskinds = kind_bytes;
-    /* A table that ends in the middle of an instruction would be executed past its end. */
     return nj_code_new(s);
 }
 
@@ -489,6 +498,81 @@ scan_next(LineScan *s)
     }
     }
     return true;
+}
+
+static int
+add_bytes(PyObject *array, const uint8_t *p, Py_ssize_t n)
+{
+    Py_ssize_t len = PyByteArray_GET_SIZE(array);
+    if (PyByteArray_Resize(array, len + n) < 0) {
+        return -1;
+    }
+    memcpy(PyByteArray_AS_STRING(array) + len, p, n);
+    return 0;
+}
+
+/* The table without columns and end lines (-X no_debug_ranges). */
+static PyObject *
+strip_columns(PyObject *table, int firstlineno)
+{
+    LineScan s = {.p = (const uint8_t *)PyBytes_AS_STRING(table), .line = firstlineno};
+    s.end = s.p + PyBytes_GET_SIZE(table);
+    NJ_OWN out = PyByteArray_FromStringAndSize(NULL, 0);
+    int line = firstlineno;
+    while (out != NULL && scan_next(&s)) {
+        uint8_t buf[8] = {0};
+        Py_ssize_t n = 1;
+        int size = (s.stop - s.start) / 2 - 1;
+        if (s.lineno < 0) {
+            buf[0] = (uint8_t)(0x80 | PY_CODE_LOCATION_INFO_NONE << 3 | size);
+        }
+        else {
+            buf[0] = (uint8_t)(0x80 | PY_CODE_LOCATION_INFO_NO_COLUMNS << 3 | size);
+            int delta = s.lineno - line;
+            unsigned u = delta < 0 ? (0u - (unsigned)delta) << 1 | 1 : (unsigned)delta << 1;
+            while (u >= 64) {
+                buf[n++] = (uint8_t)(0x40 | (u & 0x3f));
+                u >>= 6;
+            }
+            buf[n++] = (uint8_t)u;
+            line = s.lineno;
+        }
+        if (add_bytes(out, buf, n) < 0) {
+            return NULL;
+        }
+    }
+    return out == NULL ? NULL : PyBytes_FromObject(out);
+}
+
+/* Does this interpreter keep columns? Asked once; the answer is in the two top bits of the
+ * version counter: 0 not asked yet, 1 kept, 2 dropped. */
+#define VERSION_BITS 30
+
+static bool
+keeps_columns(NjFrontendState *fs)
+{
+    if (fs->next_code_version >> VERSION_BITS == 0) {
+        int v;
+        if (PyConfig_GetInt("code_debug_ranges", &v) < 0) {
+            PyErr_Clear();
+            return true;
+        }
+        fs->next_code_version |= (v ? 1u : 2u) << VERSION_BITS;
+    }
+    return fs->next_code_version >> VERSION_BITS == 1;
+}
+
+/* The next version number; 0 when there are no more. */
+static uint32_t
+new_code_version(NjFrontendState *fs)
+{
+    const uint32_t mask = ((uint32_t)1 << VERSION_BITS) - 1;
+    uint32_t v = (fs->next_code_version & mask) + 1;
+    if (v > mask) {
+        return 0;
+    }
+    fs->next_code_version = (fs->next_code_version & ~mask) | v;
+    return v;
 }
 
 int
@@ -1037,9 +1121,6 @@ static PyObject *
 make_checked(NjCodeSpec *s, int nlocals, PyObject *varnames, PyObject *cellvars,
              PyObject *freevars)
 {
-    static const char *const NAMES[] = {"argcount", "posonlyargcount", "kwonlyargcount",
-                                        "nlocals",  "stacksize",       "flags"};
-    (void)NAMES;
     if (nlocals != PyTuple_GET_SIZE(varnames)) {
         PyErr_SetString(PyExc_ValueError, "code: co_nlocals != len(co_varnames)");
         return NULL;

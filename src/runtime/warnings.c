@@ -765,10 +765,23 @@ warnings_warn(PyObject *m, PyObject *const *args, Py_ssize_t nargs, PyObject *kw
 }
 
 /* The line of source that linecache finds through the module's loader (and then keeps for
- * whoever formats the warning), or NULL without an exception. */
+ * whoever formats the warning), or NULL: with an exception if the module's loader and spec
+ * disagree in a way that importlib refuses. */
 static PyObject *
 line_from_loader(PyObject *filename, PyObject *globals, int lineno)
 {
+    NJ_OWN ext = nj_interp()->importlib
+                     ? PyObject_GetAttrString(nj_interp()->importlib, "_bootstrap_external")
+                     : NULL;
+    if (!ext) {
+        PyErr_Clear();
+        return NULL;
+    }
+    NJ_OWN bless = PyObject_GetAttrString(ext, "_bless_my_loader");
+    NJ_OWN loader = bless ? PyObject_CallOneArg(bless, globals) : NULL;
+    if (!loader) {
+        return NULL;
+    }
     NJ_OWN f = PyImport_ImportModuleAttrString("linecache", "getlines");
     NJ_OWN lines = f ? PyObject_CallFunctionObjArgs(f, filename, globals, NULL) : NULL;
     if (!lines || !PyList_Check(lines)) {
@@ -814,6 +827,9 @@ warnings_warn_explicit(PyObject *m, PyObject *const *args, Py_ssize_t nargs,
             return NULL;
         }
         NJ_SET(line, line_from_loader(a[2], a[6], lineno));
+        if (!line && PyErr_Occurred()) {
+            return NULL;
+        }
     }
     return warn_explicit(category, a[0], a[2], lineno, a[4], a[5], line, a[7]);
 }

@@ -255,10 +255,10 @@ list_repr(PyObject *self)
     PyUnicodeWriter *w = PyUnicodeWriter_Create(0);
     bool ok = w && PyUnicodeWriter_WriteChar(w, '[') == 0;
     for (Py_ssize_t i = 0; ok && i < Py_SIZE(self); i++) {
-        PyObject *v = Py_NewRef(PyList_GET_ITEM(self, i));
+        PyObject *v = Py_XNewRef(PyList_GET_ITEM(self, i)); /* NULL: made by C, unfinished */
         ok = (i == 0 || PyUnicodeWriter_WriteASCII(w, ", ", 2) == 0) &&
              PyUnicodeWriter_WriteRepr(w, v) == 0;
-        Py_DECREF(v);
+        Py_XDECREF(v);
     }
     Py_ReprLeave(self);
     if (!ok || PyUnicodeWriter_WriteChar(w, ']') < 0) {

@@ -285,13 +285,15 @@ nj_frame_jump(PyFrameObject *fo, PyObject *v)
         return -1;
     }
     PyThreadState *tstate = nj_tstate();
-    if (!tstate->tracing || tstate->c_tracefunc == NULL) {
+    if (!tstate->tracing) {
         PyErr_SetString(PyExc_ValueError, "f_lineno can only be set in a trace function");
         return -1;
     }
     int event = tstate->what_event;
     if (event != PY_MONITORING_EVENT_LINE && event != PY_MONITORING_EVENT_PY_RESUME &&
-        event != PY_MONITORING_EVENT_PY_YIELD) {
+        event != PY_MONITORING_EVENT_PY_YIELD && event != PY_MONITORING_EVENT_BRANCH_LEFT &&
+        event != PY_MONITORING_EVENT_BRANCH_RIGHT &&
+        event != PY_MONITORING_EVENT_INSTRUCTION) {
         const char *msg;
         switch (event) {
         case PY_MONITORING_EVENT_PY_RESUME:

@@ -272,7 +272,10 @@ mark_line_starts(PyCodeObject *co, Data *d, uint8_t *start)
             }
         }
         int t = v[2];
-        if (t < d->n && d->original[t] != RESUME) {
+        if (t < d->n && d->lines[t] > 0 && d->original[t] == PUSH_EXC_INFO) {
+            start[t] = 1;
+        }
+        else if (t < d->n && d->original[t] != RESUME) {
             /* skip the bookkeeping at the head of a handler */
             while (t < d->n && (d->original[t] == PUSH_EXC_INFO || d->lines[t] <= 0)) {
                 t += 1 + nj_opcode_caches[d->original[t]];

@@ -1301,6 +1301,15 @@ nj_send(PyObject *receiver, PyObject *v, PyObject **out)
     if (*out != NULL) {
         return PYGEN_NEXT;
     }
+    PyThreadState *tstate = nj_tstate();
+    if (nj_monitor_wants(tstate, PY_MONITORING_EVENT_RAISE) &&
+        tstate->current_exception != NULL &&
+        PyErr_ExceptionMatches(PyExc_StopIteration)) {
+        NjFrame *f = tstate->current_frame;
+        if (nj_monitor_stop_iteration(tstate, f, f->instr_ptr) < 0) {
+            return PYGEN_ERROR;
+        }
+    }
     return _PyGen_FetchStopIterationValue(out) == 0 ? PYGEN_RETURN : PYGEN_ERROR;
 }
 

@@ -75,6 +75,15 @@ nj_traceback_add(PyThreadState *tstate, NjFrame *frame)
     }
 }
 
+bool
+nj_traceback_starts_at(PyThreadState *tstate, NjFrame *frame)
+{
+    PyObject *exc = tstate->current_exception;
+    PyObject *tb = exc ? ((PyBaseExceptionObject *)exc)->traceback : NULL;
+    return tb != NULL && tb != Py_None && frame->frame_obj != NULL &&
+           ((PyTracebackObject *)tb)->tb_frame == frame->frame_obj;
+}
+
 int
 nj_check_except_type(PyObject *type)
 {

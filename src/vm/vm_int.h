@@ -90,6 +90,9 @@ int nj_check_except_type(PyObject *type);
 /* Steals both (may be NULL). 1: re-raised as it was; 0: raised (or failed). */
 int nj_do_raise(PyThreadState *tstate, NJ_STEALS PyObject *exc, NJ_STEALS PyObject *cause);
 
+/* Is the newest entry of the traceback of the exception that is set one of this frame? */
+bool nj_traceback_starts_at(PyThreadState *tstate, NjFrame *frame);
+
 /* ---- functions, cells, generators ---- */
 PyObject *nj_cell_new_steal(NJ_STEALS PyObject *v);
 void nj_func_set_attribute(PyObject *func, int which, NJ_STEALS PyObject *v);

@@ -252,13 +252,6 @@ PyCompile_OpcodeStackEffect(int opcode, int oparg)
     return PyCompile_OpcodeStackEffectWithJump(opcode, oparg, -1);
 }
 
-#undef PyObject_GET_WEAKREFS_LISTPTR
-PyObject **
-PyObject_GET_WEAKREFS_LISTPTR(PyObject *op)
-{
-    return nj_obj_weaklist_slot(op);
-}
-
 /* tracemalloc is not tracing: -2 says so. */
 int
 PyTraceMalloc_Track(unsigned int domain, uintptr_t ptr, size_t size)

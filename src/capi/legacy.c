@@ -11,7 +11,6 @@
 #include "vm/vm.h"
 
 #include <limits.h>
-#include <unistd.h>
 
 /* --- the GIL by its old names ----------------------------------------------------------- */
 
@@ -156,87 +155,6 @@ Py_SetPath(const wchar_t *path)
     }
 }
 
-/* --- perf maps: /tmp/perf-PID.map ------------------------------------------------------------- */
-
-static FILE *perf_map;
-static PyMutex perf_mutex;
-
-int
-PyUnstable_PerfMapState_Init(void)
-{
-    char name[64];
-    snprintf(name, sizeof name, "/tmp/perf-%ld.map", (long)getpid());
-    PyMutex_Lock(&perf_mutex);
-    if (!perf_map) {
-        perf_map = fopen(name, "ae");
-    }
-    PyMutex_Unlock(&perf_mutex);
-    return perf_map ? 0 : -1;
-}
-
-int
-PyUnstable_WritePerfMapEntry(const void *addr, unsigned int size, const char *entry)
-{
-    if (!perf_map && PyUnstable_PerfMapState_Init() != 0) {
-        return -1;
-    }
-    PyMutex_Lock(&perf_mutex);
-    fprintf(perf_map, "%lx %x %s\n", (unsigned long)(uintptr_t)addr, size, entry);
-    fflush(perf_map);
-    PyMutex_Unlock(&perf_mutex);
-    return 0;
-}
-
-void
-PyUnstable_PerfMapState_Fini(void)
-{
-    PyMutex_Lock(&perf_mutex);
-    if (perf_map) {
-        fclose(perf_map);
-        perf_map = NULL;
-    }
-    PyMutex_Unlock(&perf_mutex);
-}
-
-int
-PyUnstable_CopyPerfMapFile(const char *parent)
-{
-    if (!perf_map && PyUnstable_PerfMapState_Init() != 0) {
-        return -1;
-    }
-    FILE *from = fopen(parent, "re");
-    if (!from) {
-        return -1;
-    }
-    char buf[4096];
-    size_t n;
-    int rc = 0;
-    PyMutex_Lock(&perf_mutex);
-    while ((n = fread(buf, 1, sizeof buf, from)) > 0) {
-        if (fwrite(buf, 1, n, perf_map) != n) {
-            rc = -1;
-            break;
-        }
-    }
-    fflush(perf_map);
-    PyMutex_Unlock(&perf_mutex);
-    fclose(from);
-    return rc;
-}
-
-/* There are no perf trampolines: nothing is compiled, nothing has to survive a fork. */
-int
-PyUnstable_PerfTrampoline_CompileCode(PyCodeObject *code)
-{
-    return 0;
-}
-
-int
-PyUnstable_PerfTrampoline_SetPersistAfterFork(int enable)
-{
-    return 0;
-}
-
 /* --- others -------------------------------------------------------------------------------------- */
 
 int
@@ -250,32 +168,4 @@ int
 PyCompile_OpcodeStackEffect(int opcode, int oparg)
 {
     return PyCompile_OpcodeStackEffectWithJump(opcode, oparg, -1);
-}
-
-/* tracemalloc is not tracing: -2 says so. */
-int
-PyTraceMalloc_Track(unsigned int domain, uintptr_t ptr, size_t size)
-{
-    return -2;
-}
-
-int
-PyTraceMalloc_Untrack(unsigned int domain, uintptr_t ptr)
-{
-    return -2;
-}
-
-#undef Py_PACK_FULL_VERSION
-#undef Py_PACK_VERSION
-uint32_t
-Py_PACK_FULL_VERSION(int major, int minor, int micro, int level, int serial)
-{
-    return (uint32_t)((major & 0xff) << 24 | (minor & 0xff) << 16 | (micro & 0xff) << 8 |
-                      (level & 0xf) << 4 | (serial & 0xf));
-}
-
-uint32_t
-Py_PACK_VERSION(int major, int minor)
-{
-    return Py_PACK_FULL_VERSION(major, minor, 0, 0, 0);
 }

@@ -110,6 +110,10 @@ hash_key(PyObject *key)
     if (PyUnicode_CheckExact(key)) {
         return hash_of_str(key);
     }
+    if (PyLong_CheckExact(key) && PyUnstable_Long_IsCompact((PyLongObject *)key)) {
+        Py_hash_t v = PyUnstable_Long_CompactValue((PyLongObject *)key);
+        return v == -1 ? -2 : v;
+    }
     Py_hash_t h = PyObject_Hash(key);
     if (NJ_UNLIKELY(h == -1)) {
         nj_dict_explain_unhashable(key);
@@ -2597,9 +2601,20 @@ nj_dict_move(PyDictObject *mp, PyObject *key, Py_hash_t hash, bool last, Py_ssiz
     if (last && ix == end - 1) {
         return 1;
     }
-    Py_ssize_t head = nj_dict_first(mp, *first);
-    if (!last && ix == head) {
-        return 1;
+    Py_ssize_t head = -1;
+    if (last) {
+        if (ix == *first) {
+            *first = ix + 1; /* a queue turned round leaves its holes behind at once */
+        }
+    }
+    else {
+        head = nj_dict_first(mp, *first);
+        if (head < 0 || head > ix) {
+            head = nj_dict_first(mp, 0); /* comparing keys changed the block */
+        }
+        if (ix == head) {
+            return 1;
+        }
     }
     PyObject *own_key = key_at(mp->ma_keys, ix);
     if (last) {

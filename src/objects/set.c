@@ -45,6 +45,10 @@ hash_key(PyObject *key)
             return h;
         }
     }
+    else if (PyLong_CheckExact(key) && PyUnstable_Long_IsCompact((PyLongObject *)key)) {
+        Py_hash_t v = PyUnstable_Long_CompactValue((PyLongObject *)key);
+        return v == -1 ? -2 : v;
+    }
     Py_hash_t h = PyObject_Hash(key);
     if (NJ_UNLIKELY(h == -1)) {
         nj_set_explain_unhashable(key);

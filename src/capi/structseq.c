@@ -373,8 +373,7 @@ PyStructSequence_InitType2(PyTypeObject *type, PyStructSequence_Desc *desc)
         return -1;
     }
     type->tp_name = desc->name;
-    type->tp_basicsize =
-        (Py_ssize_t)(offsetof(PyTupleObject, ob_item) + (size_t)n * sizeof(PyObject *));
+    type->tp_basicsize = (Py_ssize_t)offsetof(PyTupleObject, ob_item);
     type->tp_itemsize = sizeof(PyObject *);
     type->tp_dealloc = structseq_dealloc;
     type->tp_repr = structseq_repr;
@@ -422,8 +421,7 @@ PyStructSequence_NewType(PyStructSequence_Desc *desc)
     }
     PyType_Spec spec = {
         .name = desc->name,
-        .basicsize = (int)(offsetof(PyTupleObject, ob_item) +
-                           (size_t)n * sizeof(PyObject *)),
+        .basicsize = (int)offsetof(PyTupleObject, ob_item),
         .itemsize = sizeof(PyObject *),
         .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
         .slots = slots,

@@ -69,7 +69,7 @@ PyTypeObject _PyNone_Type = {
     .tp_hash = none_hash,
     .tp_richcompare = none_richcompare,
     .tp_flags = Py_TPFLAGS_DEFAULT,
-    .tp_doc = "The type of the None singleton.",
+    .tp_doc = "NoneType()\n--\n\nThe type of the None singleton.",
     .tp_new = none_new,
 };
 
@@ -117,7 +117,8 @@ PyTypeObject _PyNotImplemented_Type = {
     .tp_repr = notimplemented_repr,
     .tp_as_number = &notimplemented_as_number,
     .tp_flags = Py_TPFLAGS_DEFAULT,
-    .tp_doc = "The type of the NotImplemented singleton.",
+    .tp_doc = "NotImplementedType()\n--\n\n"
+              "The type of the NotImplemented singleton.",
     .tp_methods = notimplemented_methods,
     .tp_new = notimplemented_new,
 };
@@ -155,7 +156,7 @@ PyTypeObject PyEllipsis_Type = {
     .tp_dealloc = singleton_dealloc,
     .tp_repr = ellipsis_repr,
     .tp_flags = Py_TPFLAGS_DEFAULT,
-    .tp_doc = "The type of the Ellipsis singleton.",
+    .tp_doc = "ellipsis()\n--\n\nThe type of the Ellipsis singleton.",
     .tp_methods = ellipsis_methods,
     .tp_new = ellipsis_new,
 };

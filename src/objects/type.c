@@ -962,16 +962,17 @@ recompute_subclass_mros(PyTypeObject *type, PyObject *undo)
     return 0;
 }
 
-/* Recomputes the MRO of a type and all below; undo collects (type, old mro) pairs. */
+/* Recomputes the MRO of a type and all below; undo collects (type, new mro, old mro). */
 static int
 recompute_mro(PyTypeObject *type, PyObject *undo)
 {
     /* no MRO yet: its own metaclass's mro() is at work right now */
-    NJ_OWN pair = PyTuple_Pack(2, type, type->tp_mro ? type->tp_mro : Py_None);
-    if (pair == NULL || PyList_Append(undo, pair) < 0) {
+    NJ_OWN old = Py_NewRef(type->tp_mro ? type->tp_mro : Py_None);
+    if (nj_type_lookup_set_mro(type) < 0) {
         return -1;
     }
-    if (nj_type_lookup_set_mro(type) < 0) {
+    NJ_OWN entry = PyTuple_Pack(3, type, type->tp_mro, old);
+    if (entry == NULL || PyList_Append(undo, entry) < 0) {
         return -1;
     }
     return recompute_subclass_mros(type, undo);
@@ -1041,8 +1042,11 @@ type_set_bases(PyObject *self, PyObject *bases, void *closure)
         for (Py_ssize_t i = PyList_GET_SIZE(undo) - 1; i >= 0; i--) {
             PyObject *pair = PyList_GET_ITEM(undo, i);
             PyTypeObject *t = (PyTypeObject *)PyTuple_GET_ITEM(pair, 0);
+            if (t->tp_mro != PyTuple_GET_ITEM(pair, 1)) {
+                continue; /* has a newer one */
+            }
             PyType_Modified(t);
-            PyObject *mro = PyTuple_GET_ITEM(pair, 1);
+            PyObject *mro = PyTuple_GET_ITEM(pair, 2);
             Py_XSETREF(t->tp_mro, mro == Py_None ? NULL : Py_NewRef(mro));
         }
         if (type->tp_bases == bases) {

@@ -1534,6 +1534,10 @@ nj_type_slots_add_operators(PyTypeObject *type)
         if (ptr == NULL || *ptr == NULL) {
             continue;
         }
+        void **inherited = type->tp_base ? slot_ptr(type->tp_base, p->offset) : NULL;
+        if (inherited && *inherited == *ptr) {
+            continue; /* the base's wrapper is found anyway */
+        }
         int r = PyDict_Contains(dict, p->name_strobj);
         if (r < 0) {
             return -1;

@@ -520,9 +520,10 @@ static PyObject *
 proxy_repr(PyObject *self)
 {
     NJ_OWN o = referent(R(self));
-    PyObject *shown = o ? o : Py_None;
-    return PyUnicode_FromFormat("<weakproxy at %p; to '%T' at %p>", self,
-                                shown, shown);
+    if (o == NULL) {
+        return PyUnicode_FromFormat("<weakproxy at %p; dead>", self);
+    }
+    return PyUnicode_FromFormat("<weakproxy at %p; to '%T' at %p>", self, o, o);
 }
 
 static int
@@ -715,6 +716,12 @@ PyTypeObject _PyWeakref_CallableProxyType = {
 /* ======================================================================================
  * Public API
  * ====================================================================================== */
+
+PyObject **
+PyObject_GET_WEAKREFS_LISTPTR(PyObject *op)
+{
+    return nj_obj_weaklist_slot(op);
+}
 
 PyObject *
 PyWeakref_NewRef(PyObject *ob, PyObject *callback)

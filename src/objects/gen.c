@@ -189,8 +189,8 @@ nj_gen_frame_done(PyThreadState *tstate, NjFrame *f)
     g->gi_frame_state = NJ_GEN_CLEARED;
     tstate->exc_info = g->gi_exc_state.previous_item;
     g->gi_exc_state.previous_item = NULL;
+    f->previous = NULL; /* a frame object that lives on has no f_back */
     nj_frame_clear_except_code(f);
-    f->previous = NULL;
     Py_CLEAR(g->gi_exc_state.exc_value);
 }
 

@@ -652,14 +652,8 @@ nj_dict_merge_star(PyObject *func, PyObject *d, PyObject *update)
             NJ_OWN name = callable_name(func);
             if (name != NULL) {
                 PyObject *key = PyTuple_GET_ITEM(args, 0);
-                if (PyUnicode_Check(key)) {
-                    PyErr_Format(PyExc_TypeError,
-                                 "%U got multiple values for keyword argument '%S'", name,
-                                 key);
-                }
-                else {
-                    PyErr_SetString(PyExc_TypeError, "keywords must be strings");
-                }
+                PyErr_Format(PyExc_TypeError,
+                             "%U got multiple values for keyword argument '%S'", name, key);
             }
             Py_DECREF(exc);
         }

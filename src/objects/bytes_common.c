@@ -18,13 +18,11 @@
 int
 nj_get_bytes_like(PyObject *o, Py_buffer *view)
 {
-    if (PyObject_GetBuffer(o, view, PyBUF_SIMPLE) == 0) {
-        return 0;
+    if (PyObject_GetBuffer(o, view, PyBUF_SIMPLE) < 0) {
+        view->obj = NULL;
+        return -1;
     }
-    PyErr_Format(PyExc_TypeError, "a bytes-like object is required, not '%.100s'",
-                 Py_TYPE(o)->tp_name);
-    view->obj = NULL;
-    return -1;
+    return 0;
 }
 
 int

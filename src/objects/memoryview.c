@@ -709,13 +709,34 @@ pack(char *out, PyObject *value, char c, const char *format)
     return 0;
 }
 
+/* More than one character, not counting @? NotImplementedError. */
+static int
+check_simple_format(const Py_buffer *b)
+{
+    const char *f = b->format;
+    f += *f == '@';
+    if (*f && !f[1]) {
+        return 0;
+    }
+    PyErr_Format(PyExc_NotImplementedError, "memoryview: unsupported format %s", b->format);
+    return -1;
+}
+
+static void
+unsupported_format(const Py_buffer *b)
+{
+    if (check_simple_format(b) == 0) {
+        PyErr_Format(PyExc_NotImplementedError, "memoryview: format %s not supported",
+                     b->format + (b->format[0] == '@'));
+    }
+}
+
 static PyObject *
 unpack_item(const Py_buffer *b, const char *p)
 {
     char c = native_format(b->format);
     if (c == 0 || native_size(c) != b->itemsize) {
-        PyErr_Format(PyExc_NotImplementedError, "memoryview: format %s not supported",
-                     b->format);
+        unsupported_format(b);
         return NULL;
     }
     return unpack(p, c);
@@ -727,8 +748,7 @@ pack_item(View *v, char *p, PyObject *value)
     const Py_buffer *b = &v->view;
     char c = native_format(b->format), tmp[16];
     if (c == 0 || native_size(c) != b->itemsize) {
-        PyErr_Format(PyExc_NotImplementedError, "memoryview: format %s not supported",
-                     b->format);
+        unsupported_format(b);
         return -1;
     }
     const char *shown = b->format[0] == '@' ? b->format + 1 : b->format;
@@ -966,7 +986,7 @@ memoryview_ass_subscript(PyObject *op, PyObject *key, PyObject *value)
 {
     View *v = V(op);
     Py_buffer *b = &v->view;
-    if (check_alive(v) < 0) {
+    if (check_alive(v) < 0 || check_simple_format(b) < 0) {
         return -1;
     }
     if (b->readonly) {
@@ -1241,11 +1261,7 @@ memoryview_tolist(PyObject *op, PyObject *unused)
     }
     char c = native_format(v->view.format);
     if (c == 0 || native_size(c) != v->view.itemsize) {
-        PyErr_Format(PyExc_NotImplementedError,
-                     v->view.format && strchr("<>=!", v->view.format[0]) && v->view.format[0]
-                         ? "memoryview: unsupported format %s"
-                         : "memoryview: format %s not supported",
-                     v->view.format);
+        unsupported_format(&v->view);
         return NULL;
     }
     return list_of(&v->view, v->view.buf, 0);
@@ -1614,8 +1630,7 @@ memoryview_iter(PyObject *op)
     }
     char c = native_format(v->view.format);
     if (c == 0 || native_size(c) != v->view.itemsize) {
-        PyErr_Format(PyExc_NotImplementedError, "memoryview: format %s not supported",
-                     v->view.format);
+        unsupported_format(&v->view);
         return NULL;
     }
     MemoryIter *it = PyObject_GC_New(MemoryIter, &NjMemoryIter_Type);

@@ -890,12 +890,6 @@ PyUnicode_FromEncodedObject(PyObject *obj, const char *encoding, const char *err
         return NULL;
     }
     if (PyBytes_Check(obj)) {
-        if (PyBytes_GET_SIZE(obj) == 0) {
-            if (encoding != NULL && PyUnicode_Decode("", 0, encoding, errors) == NULL) {
-                return NULL;
-            }
-            return nj_str_empty();
-        }
         return PyUnicode_Decode(PyBytes_AS_STRING(obj), PyBytes_GET_SIZE(obj), encoding,
                                 errors);
     }
@@ -916,8 +910,7 @@ PyUnicode_FromEncodedObject(PyObject *obj, const char *encoding, const char *err
                      Py_TYPE(obj)->tp_name);
         return NULL;
     }
-    PyObject *r = view.len == 0 ? nj_str_empty()
-                                : PyUnicode_Decode(view.buf, view.len, encoding, errors);
+    PyObject *r = PyUnicode_Decode(view.buf, view.len, encoding, errors);
     PyBuffer_Release(&view);
     return r;
 }

@@ -472,6 +472,9 @@ decode_utf8_slowly(NjDecoder *d, Py_ssize_t pos, Py_ssize_t *consumed)
         } else if (k == -1) {
             reason = "invalid start byte";
             to = pos + 1;
+        } else if (k == -2 && consumed != NULL && p[0] == 0xed && d->end - p == 2 &&
+                   (p[1] & 0xe0) == 0xa0) {
+            break; /* maybe a surrogate that surrogatepass will want whole */
         } else {
             reason = "invalid continuation byte";
             to = pos - 1 - k;

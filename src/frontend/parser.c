@@ -1597,7 +1597,7 @@ run_pass(NjParser *p, int *resume)
     case Py_eval_input: return parse_eval(p);
     case Py_func_type_input: return parse_func_type(p);
     default:
-        PyErr_SetString(PyExc_SystemError, "invalid start symbol");
+        PyErr_SetString(PyExc_ValueError, "invalid start argument");
         p->err = true;
         return NULL;
     }

@@ -9,7 +9,7 @@
 
 #include "capi/args.h"
 #include "objects/exc_int.h"
-#include "objects/type_int.h"
+#include "objects/type_priv.h"
 #include "runtime/gc.h"
 
 #define M(o) ((PyMethodObject *)(o))
@@ -99,7 +99,6 @@ method_dealloc(PyObject *self)
     PyObject_GC_Del(self);
 }
 
-void nj_method_free_list_clear(NjInterp *interp);
 void
 nj_method_free_list_clear(NjInterp *interp)
 {

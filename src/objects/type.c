@@ -1716,6 +1716,7 @@ nj_types_interp_fini(NjInterp *interp)
 {
     NjTypeState *st = &interp->types;
     nj_exc_interp_fini(interp);
+    nj_method_free_list_clear(interp);
     nj_types_clear_cache(interp);
     for (Py_ssize_t i = 0; st->statics && i < st->nstatics; i++) {
         Py_CLEAR(st->statics[i].subclasses);

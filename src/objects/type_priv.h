@@ -34,6 +34,9 @@ NJ_MUST int nj_type_slots_update(PyTypeObject *type, PyObject *name);
 bool nj_type_slots_is_slot_name(PyObject *name);
 void nj_type_slots_inherit(PyTypeObject *type, PyTypeObject *base);
 
+/* method.c */
+void nj_method_free_list_clear(NjInterp *interp);
+
 /* type.c */
 /* The base that determines the layout; checks that all are acceptable. Borrowed/NULL. */
 PyTypeObject *nj_type_best_base(PyObject *bases);

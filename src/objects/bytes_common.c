@@ -483,7 +483,10 @@ split(const NjParams *params, PyObject *self, PyObject *const *args, Py_ssize_t 
     NJ_OWN_BUF sep = {0};
     bool white = a[0] == NULL || a[0] == Py_None;
     if (!white) {
-        if (nj_get_bytes_like(a[0], &sep) < 0) {
+        lock_size(self, 1);
+        int bad = nj_get_bytes_like(a[0], &sep);
+        lock_size(self, -1);
+        if (bad < 0) {
             return NULL;
         }
         if (sep.len == 0) {

@@ -113,9 +113,9 @@ static PyMethodDef coro_methods[] = {
      "Send a value into coroutine; the next iterated value or StopIteration."},
     {"throw", (PyCFunction)(void (*)(void))nj_gen_throw, METH_FASTCALL,
      "throw(value)\nthrow(type[,value[,traceback]])\n\n"
-     "Raise an exception at the suspension point."},
+     "Raise exception in coroutine where it is suspended."},
     {"close", nj_gen_close, METH_NOARGS,
-     "close($self, /)\n--\n\nRaise GeneratorExit inside the coroutine."},
+     "close($self, /)\n--\n\nRaise GeneratorExit inside coroutine."},
     {"__sizeof__", nj_gen_sizeof, METH_NOARGS,
      "__sizeof__($self, /)\n--\n\nSize in bytes."},
     {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS,
@@ -193,9 +193,9 @@ static PyMethodDef coro_wrapper_methods[] = {
      "Send a value into coroutine; the next iterated value or StopIteration."},
     {"throw", (PyCFunction)(void (*)(void))coro_wrapper_throw, METH_FASTCALL,
      "throw(value)\nthrow(type[,value[,traceback]])\n\n"
-     "Raise an exception at the suspension point."},
+     "Raise exception in coroutine where it is suspended."},
     {"close", coro_wrapper_close, METH_NOARGS,
-     "close($self, /)\n--\n\nRaise GeneratorExit inside the coroutine."},
+     "close($self, /)\n--\n\nRaise GeneratorExit inside coroutine."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -253,6 +253,10 @@ PyErr_Print(void)
 static PyObject *
 run_code(PyObject *code, PyObject *globals, PyObject *locals)
 {
+    if (!globals || !PyDict_Check(globals)) {
+        PyErr_SetString(PyExc_SystemError, "globals must be a real dict");
+        return NULL;
+    }
     if (PySys_Audit("exec", "O", code) < 0) {
         return NULL;
     }

@@ -1674,7 +1674,12 @@ dict_traverse(PyObject *self, visitproc visit, void *arg)
 {
     PyDictObject *mp = (PyDictObject *)self;
     if (mp->ma_values) {
-        return 0; /* the instance visits its inline values */
+        /* stands for the instance, which visits this dict instead of its values */
+        NjInstValues *v = mp->ma_values;
+        for (int i = 0; i < v->capacity; i++) {
+            Py_VISIT(v->values[i]);
+        }
+        return 0;
     }
     NjDictKeys *k = mp->ma_keys;
     if (k->dk_kind == NJ_KEYS_GENERAL) {

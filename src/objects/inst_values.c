@@ -264,7 +264,9 @@ PyObject_VisitManagedDict(PyObject *obj, visitproc visit, void *arg)
     }
     if (tp->tp_flags & Py_TPFLAGS_INLINE_VALUES) {
         NjInstValues *v = nj_inst_values(obj);
-        if (v->valid) {
+        PyDictObject *d = (PyDictObject *)*nj_managed_dict_slot(obj);
+        /* a split dict over these values visits them: others may hold only the dict */
+        if (v->valid && !(d && d->ma_values == v)) {
             for (int i = 0; i < v->capacity; i++) {
                 Py_VISIT(v->values[i]);
             }

@@ -85,7 +85,8 @@ nj_gen_nameop(NjCompiler *c, NjPos loc, PyObject *name, int ctx)
                 }
             }
         }
-        else if (kind == GLOBAL && see_class && scope == NJ_SC_GLOBAL_IMPLICIT) {
+        else if (kind == GLOBAL && see_class && scope == NJ_SC_GLOBAL_IMPLICIT &&
+                 !PyUnicode_EqualToUTF8(name, "__classdict__")) {
             op = LOAD_FROM_DICT_OR_GLOBALS;
             TRY(nj_gen_nameop(c, loc, NJ_ID(__classdict__), NJ_Load));
         }

@@ -547,7 +547,9 @@ analyze_name(NjSymtable *st, NjScope *s, PyObject *scopes, PyObject *name, int f
         }
         return PySet_Discard(sets->type_params, name) < 0 ? -1 : 0;
     }
-    if (class_entry != NULL) {
+    /* What a class body does to its own __classdict__ does not matter: the real one is
+     * meant. */
+    if (class_entry != NULL && !PyUnicode_EqualToUTF8(name, "__classdict__")) {
         int cf = nj_scope_flags(class_entry, name);
         if (cf < 0) {
             return -1;

@@ -1054,6 +1054,15 @@ sock_getsockopt(PyObject *op, PyObject *args)
     if (!PyArg_ParseTuple(args, "ii|i:getsockopt", &level, &option, &size)) {
         return NULL;
     }
+    if (size == 0 && s->family == AF_VSOCK) {
+        /* options of this family are 64 bits wide */
+        uint64_t value = 0;
+        socklen_t len = sizeof(value);
+        if (getsockopt(s->fd, level, option, &value, &len) < 0) {
+            return os_error();
+        }
+        return PyLong_FromUnsignedLongLong(value);
+    }
     if (size == 0) {
         int value = 0;
         socklen_t len = sizeof(value);
@@ -1080,7 +1089,13 @@ sock_setsockopt(PyObject *op, PyObject *args)
     NjSock *s = (NjSock *)op;
     Py_ssize_t nargs = PyTuple_GET_SIZE(args);
     int level, option, value, r;
-    if (nargs == 4 && PyTuple_GET_ITEM(args, 2) == Py_None) {
+    unsigned long long wide;
+    if (s->family == AF_VSOCK && nargs == 3 && PyLong_Check(PyTuple_GET_ITEM(args, 2))) {
+        if (!PyArg_ParseTuple(args, "iiK:setsockopt", &level, &option, &wide)) {
+            return NULL;
+        }
+        r = setsockopt(s->fd, level, option, &wide, sizeof(wide));
+    } else if (nargs == 4 && PyTuple_GET_ITEM(args, 2) == Py_None) {
         PyObject *none;
         unsigned len;
         if (!PyArg_ParseTuple(args, "iiOI:setsockopt", &level, &option, &none, &len)) {

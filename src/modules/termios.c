@@ -91,10 +91,10 @@ termios_tcsetattr(PyObject *module, PyObject *args)
     if (!items || PyTuple_GET_SIZE(items) != 7) {
         return NULL;
     }
-    unsigned long v[6];
+    long v[6];
     for (int i = 0; i < 6; i++) {
-        v[i] = PyLong_AsUnsignedLongMask(PyTuple_GET_ITEM(items, i));
-        if (v[i] == (unsigned long)-1 && PyErr_Occurred()) {
+        v[i] = PyLong_AsLong(PyTuple_GET_ITEM(items, i));
+        if (v[i] == -1 && PyErr_Occurred()) {
             return NULL;
         }
     }

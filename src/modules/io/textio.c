@@ -1796,6 +1796,9 @@ textio_close(PyObject *op, PyObject *Py_UNUSED(i))
     if (closed) {
         return closed < 0 ? NULL : Py_NewRef(Py_None);
     }
+    if (self->detached) {
+        Py_RETURN_NONE; /* reading `closed' ran code that detached the buffer */
+    }
     if (self->finalizing) {
         NJ_OWN w = PyObject_CallMethodOneArg(self->buffer, NJ_ID(_dealloc_warn), op);
         if (!w) {
@@ -1804,7 +1807,12 @@ textio_close(PyObject *op, PyObject *Py_UNUSED(i))
     }
     NJ_OWN f = PyObject_CallMethodNoArgs(op, NJ_ID(flush));
     PyObject *exc = f ? NULL : PyErr_GetRaisedException();
-    NJ_OWN r = PyObject_CallMethodNoArgs(self->buffer, NJ_ID(close));
+    NJ_OWN buffer = Py_XNewRef(self->buffer);
+    if (!buffer) { /* flush() detached it: nothing is left to close */
+        PyErr_SetRaisedException(exc);
+        return exc ? NULL : Py_NewRef(Py_None);
+    }
+    NJ_OWN r = PyObject_CallMethodNoArgs(buffer, NJ_ID(close));
     if (exc) {
         if (r) {
             PyErr_SetRaisedException(exc);

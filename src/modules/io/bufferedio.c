@@ -188,8 +188,12 @@ raw_read(Buffered *self, char *start, Py_ssize_t len)
     Py_ssize_t n = PyNumber_AsSsize_t(res, PyExc_ValueError);
     Py_DECREF(res);
     if (n == -1 && PyErr_Occurred()) {
-        PyErr_Clear();
+        PyObject *cause = PyErr_GetRaisedException();
         PyErr_SetString(PyExc_OSError, "raw readinto() failed");
+        PyObject *exc = PyErr_GetRaisedException();
+        PyException_SetContext(exc, Py_NewRef(cause));
+        PyException_SetCause(exc, cause);
+        PyErr_SetRaisedException(exc);
         return -1;
     }
     if (n < 0 || n > len) {
@@ -415,11 +419,12 @@ buffered_close(PyObject *op, PyObject *Py_UNUSED(ignored))
         PyErr_SetRaisedException(exc);
         return exc ? NULL : Py_NewRef(Py_None);
     }
-    NJ_OWN res = PyObject_CallMethodNoArgs(self->raw, NJ_ID(close));
+    /* locked, so that another thread's write waits and then finds the stream closed */
     if (enter(self) < 0) {
         Py_XDECREF(exc);
         return NULL;
     }
+    NJ_OWN res = PyObject_CallMethodNoArgs(self->raw, NJ_ID(close));
     PyMem_Free(self->buf);
     self->buf = NULL;
     drop_window(self);
@@ -807,6 +812,12 @@ readinto_common(Buffered *self, PyObject *target, bool once)
         got = unread(self) < b.len ? unread(self) : b.len;
         memcpy(b.buf, self->buf + self->rpos, (size_t)got);
         self->rpos += got;
+        if (b.len - got > self->size) {
+            /* what is left is worth the one raw read */
+            drop_window(self);
+            Py_ssize_t more = raw_read(self, (char *)b.buf + got, b.len - got);
+            got = more == -1 ? -1 : more > 0 ? got + more : got;
+        }
     } else if (b.len == 0) {
         got = 0;
     } else if (self->writable && flush_output(self) < 0) {

@@ -1963,7 +1963,7 @@ textio_repr(PyObject *op)
     PyObject *res = NULL;
     NJ_OWN name = NULL;
     NJ_OWN mode = NULL;
-    NJ_OWN parts = PyUnicode_FromString("<_io.TextIOWrapper");
+    NJ_OWN parts = PyUnicode_FromFormat("<%s", Py_TYPE(op)->tp_name);
     if (parts && PyObject_GetOptionalAttr(op, NJ_ID(name), &name) < 0) {
         if (PyErr_ExceptionMatches(PyExc_ValueError)) {
             PyErr_Clear();
@@ -2064,7 +2064,9 @@ textio_chunk_set(PyObject *op, PyObject *value, void *Py_UNUSED(c))
         return -1;
     }
     if (!value) {
-        PyErr_SetString(PyExc_AttributeError, "cannot delete attribute");
+        PyErr_Format(PyExc_AttributeError,
+                     "attribute '_CHUNK_SIZE' of '%.200s' objects cannot be deleted",
+                     Py_TYPE(op)->tp_name);
         return -1;
     }
     Py_ssize_t n = PyNumber_AsSsize_t(value, PyExc_ValueError);

@@ -54,8 +54,7 @@ NJ_MUST int nj_io_check_closed(PyObject *self);
 /* Calls self.METHOD() and raises UnsupportedOperation(message) unless it is True. */
 NJ_MUST int nj_io_check_able(NjIoState *st, PyObject *self, PyObject *method,
                              const char *message);
-/* tp_finalize body shared by all: closes the object unless closed; 1 when resurrected by
- * doing so is impossible. */
+/* tp_finalize body shared by all: closes the object unless it is closed. */
 void nj_io_finalize(PyObject *self);
 /* A size argument: None or absent is -1. 0/-1. */
 NJ_MUST int nj_io_size(PyObject *arg, Py_ssize_t *out);
@@ -64,9 +63,6 @@ int nj_io_size_converter(PyObject *arg, void *out);
 /* When the current exception is OSError with errno EINTR: clears it, runs the signal
  * handlers and returns 1 (or -1 if one raised). Else 0. */
 int nj_io_interrupted(void);
-/* True for an OSError EAGAIN/EWOULDBLOCK... handled elsewhere. */
-
-PyObject *nj_io_fspath_name(PyObject *self); /* self.name or NULL without exception */
 
 /* Appends "name='...'" style repr: <TYPE name=...>; handles recursion. */
 PyObject *nj_io_repr_named(PyObject *self, const char *module_name);

@@ -19,8 +19,7 @@
 typedef struct PosixState {
     PyTypeObject *stat_result, *statvfs_result, *terminal_size, *times_result,
         *uname_result, *waitid_result, *sched_param, *direntry, *scandir_iter;
-    PyObject *billion;
-    PyObject *st_mode;
+    PyObject *billion; /* 10**9, for nanoseconds */
 } PosixState;
 
 extern struct PyModuleDef nj_posix_module;
@@ -69,8 +68,6 @@ PyObject *posix_path_error(Path *p);
 PyObject *posix_path_error2(Path *a, Path *b);
 /* OSError of errno err unless an exception is set. */
 PyObject *posix_errno(int err);
-/* After a failed call: 1 when errno is EINTR and no handler raised (call again). */
-bool posix_retry(int err);
 
 /* Runs call without the GIL, again after EINTR; err gets errno (0 on success). */
 #define POSIX_CALL(result, call)                                                       \
@@ -89,7 +86,5 @@ int posix_add_process_types(PyObject *module);
 int posix_add_names(PyObject *module); /* *_names dictionaries and int constants */
 
 extern PyMethodDef posix_path_methods[], posix_fd_methods[], posix_process_methods[];
-
-/* A list or tuple of buffers as an iovec array; see posix_fd.c. */
 
 #endif

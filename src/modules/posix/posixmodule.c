@@ -18,7 +18,7 @@ posix_exec(PyObject *module)
 
 #define EACH(X)                                                                        \
     X(stat_result) X(statvfs_result) X(terminal_size) X(times_result) X(uname_result)  \
-    X(waitid_result) X(sched_param) X(direntry) X(scandir_iter) X(billion) X(st_mode)
+    X(waitid_result) X(sched_param) X(direntry) X(scandir_iter) X(billion)
 
 static int
 posix_traverse(PyObject *module, visitproc visit, void *arg)

@@ -6,7 +6,7 @@ build=$1
 top=$(cd "$(dirname "$0")/.." && pwd)
 build=$(cd "$build" && pwd)
 cd "$top"
-sh tools/sources.sh > "$build/sources.new"
+{ sh tools/sources.sh; sh tools/dynload.sh; } > "$build/sources.new"
 if [ ! -f "$build/meson/build.ninja" ]; then
     meson setup "$build/meson" -Dgiven="$build/given" > "$build/meson.log" 2>&1 ||
         { tail -n 20 "$build/meson.log" >&2; echo "naja build: meson failed; see $build/meson.log" >&2; exit 1; }
@@ -25,6 +25,13 @@ if ! cmp -s "$build/meson/naja" "$build/bin/naja"; then
     cp "$build/meson/naja" "$build/bin/naja.new"
     mv "$build/bin/naja.new" "$build/bin/naja"
 fi
+sed -n '/modules left out/{/: none/!p}' "$build/meson/meson-logs/meson-log.txt"
+dynload=$build/given/lib/python3.14/lib-dynload
+mkdir -p "$dynload"
+for m in "$build"/meson/*.cpython-314-x86_64-linux-gnu.so; do
+    [ -e "$m" ] || continue
+    cmp -s "$m" "$dynload/${m##*/}" || { cp "$m" "$dynload/.new" && mv "$dynload/.new" "$dynload/${m##*/}"; }
+done
 for n in python python3 python3.14; do
     [ -e "$build/bin/$n" ] || ln -s naja "$build/bin/$n"
 done

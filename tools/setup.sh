@@ -20,7 +20,7 @@ GIVEN=$BUILD/given
 BUILD_PACKAGES="gcc make meson ninja-build pkg-config python3 ca-certificates
     libc6-dev libgmp-dev zlib1g-dev libbz2-dev liblzma-dev libzstd-dev libffi-dev
     libssl-dev libexpat1-dev libsqlite3-dev libreadline-dev libncurses-dev tk-dev
-    libgdbm-dev uuid-dev"
+    libgdbm-dev libdb-dev uuid-dev"
 
 host_packages() {
     command -v dpkg-query >/dev/null && command -v apt-get >/dev/null ||
@@ -71,7 +71,7 @@ mirror() {
 }
 
 GIVEN_PACKAGES="libpython3.14-dev libpython3.14-minimal libpython3.14-stdlib
-    libpython3.14-testsuite python3.14-venv python3-pip-whl python3.14-tk"
+    libpython3.14-testsuite python3.14-venv python3-pip-whl python3.14-tk libmpdec-dev"
 
 # Downloads GIVEN_PACKAGES from the first suite that has them into $1.
 download() {
@@ -140,6 +140,10 @@ arrange() {
         "$lib/_sysconfigdata__linux_x86_64-linux-gnu.py"
     find "$lib" -name __pycache__ -type d -prune -exec rm -rf {} +
     find -L "$lib" -type l -delete
+    # mpdecimal is not in Debian 12: the static library of the suite that has Python 3.14 links here.
+    mkdir -p "$to/mpdec/include" "$to/mpdec/lib"
+    find "$usr/include" -name mpdecimal.h -exec cp {} "$to/mpdec/include/" \;
+    find "$usr/lib" -name libmpdec.a -exec cp {} "$to/mpdec/lib/" \;
     cp "$usr"/share/python-wheels/pip-*.whl "$to/wheels/" 2>/dev/null || true
 }
 

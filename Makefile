@@ -3,13 +3,16 @@ BUILD := build
 GIVEN := $(abspath $(BUILD))/given
 NAJA := $(BUILD)/bin/naja
 T ?=
+P ?=
+REF ?= python3.14
 
-.PHONY: help run test check regrtest build setup clean
+.PHONY: help run test check regrtest compat build setup clean
 help:
 	@echo 'make run                 set up, build, run examples/tour.py'
 	@echo 'make test                set up, build, run all tests'
 	@echo 'make check T=dict        only the tests/py programs whose path contains T'
 	@echo 'make regrtest [T="test_dict test_list"]   regression tests of CPython 3.14'
+	@echo 'make compat REF=PYTHON [P="lxml numpy"]   wheels from the package index, Naja against a CPython 3.14'
 	@echo 'make clean               remove the build'
 
 setup:
@@ -29,6 +32,9 @@ check: build
 
 regrtest: build
 	@python3 tools/regr.py $(abspath $(NAJA)) --units "$(T)"
+
+compat: build
+	@python3 tools/compat.py $(abspath $(NAJA)) $(REF) --table docs/compatibility.md $(P)
 
 clean:
 	rm -rf $(BUILD)/meson $(BUILD)/bin $(BUILD)/lib $(BUILD)/include

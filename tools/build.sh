@@ -37,3 +37,5 @@ for n in python python3 python3.14; do
 done
 [ -e "$build/lib/python3.14" ] || ln -s ../given/lib/python3.14 "$build/lib/python3.14"
 [ -e "$build/include/python3.14" ] || ln -s ../given/include/python3.14 "$build/include/python3.14"
+mkdir -p "$build/share"
+[ -e "$build/share/python-wheels" ] || ln -s ../given/wheels "$build/share/python-wheels"

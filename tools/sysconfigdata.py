@@ -63,6 +63,7 @@ build_time_vars = {
     'SYSLIBS': '-lm',
     'TZPATH': '/usr/share/zoneinfo:/usr/lib/zoneinfo:/usr/share/lib/zoneinfo:/etc/zoneinfo',
     'VERSION': '3.14',
+    'WHEEL_PKG_DIR': _p + '/share/python-wheels',
     'WITH_DOC_STRINGS': 1,
     'WITH_PYMALLOC': 1,
     'abs_builddir': _p,

@@ -199,9 +199,9 @@ bind(const char *fname, const char *paren, const char *const *names, int npos, i
     Py_ssize_t nkw = keyword_count(kw);
     if (nargs + nkw > total) {
         /* counts both kinds, as the reference does, when nothing else can fit */
-        PyErr_Format(PyExc_TypeError, "%.200s%s takes %s %d %sargument%s (%zd given)",
-                     fname, paren, nreq + nkwreq == total ? "exactly" : "at most", total,
-                     nargs == 0 ? "keyword " : "", total == 1 ? "" : "s", nargs + nkw);
+        PyErr_Format(PyExc_TypeError, "%.200s%s takes at most %d %sargument%s (%zd given)",
+                     fname, paren, total, nargs == 0 ? "keyword " : "",
+                     total == 1 ? "" : "s", nargs + nkw);
         return -1;
     }
     if (nargs > npos) {

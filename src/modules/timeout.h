@@ -35,6 +35,10 @@ nj_timeout_read(PyObject *o, PyTime_t unit, PyTime_t *out)
             PyErr_SetString(PyExc_OverflowError,
                             "timestamp out of range for C PyTime_t");
         }
+        else if (PyErr_ExceptionMatches(PyExc_TypeError)) {
+            PyErr_Format(PyExc_TypeError,
+                         "'%T' object cannot be interpreted as an integer or float", o);
+        }
         return -1;
     }
     if (__builtin_mul_overflow(v, (long long)unit, out)) {

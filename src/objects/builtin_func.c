@@ -275,7 +275,7 @@ cfunction_get_doc(PyObject *self, void *closure)
 static PyObject *
 cfunction_get_text_signature(PyObject *self, void *closure)
 {
-    return nj_doc_signature(CF(self)->m_ml->ml_name, CF(self)->m_ml->ml_doc);
+    return nj_method_signature(CF(self)->m_ml);
 }
 
 static PyObject *

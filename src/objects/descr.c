@@ -75,6 +75,21 @@ nj_doc_signature(const char *name, const char *doc)
     return PyUnicode_FromStringAndSize(start, end + 1 - start);
 }
 
+PyObject *
+nj_method_signature(const PyMethodDef *ml)
+{
+    const char *end;
+    if (find_signature(ml->ml_name, ml->ml_doc, &end) == NULL &&
+        !(ml->ml_flags & METH_STATIC)) {
+        const char *self = ml->ml_flags & METH_CLASS ? "$type" : "$self";
+        switch (ml->ml_flags & ~(METH_CLASS | METH_COEXIST)) {
+        case METH_NOARGS: return PyUnicode_FromFormat("(%s, /)", self);
+        case METH_O: return PyUnicode_FromFormat("(%s, object, /)", self);
+        }
+    }
+    return nj_doc_signature(ml->ml_name, ml->ml_doc);
+}
+
 /* ======================================================================================
  * Common parts
  * ====================================================================================== */
@@ -502,8 +517,7 @@ method_get_doc(PyObject *self, void *closure)
 static PyObject *
 method_get_text_signature(PyObject *self, void *closure)
 {
-    return nj_doc_signature(METHOD(self)->d_method->ml_name,
-                            METHOD(self)->d_method->ml_doc);
+    return nj_method_signature(METHOD(self)->d_method);
 }
 
 static PyGetSetDef method_getset[] = {

@@ -247,5 +247,7 @@ PyObject *nj_wrapper_new(PyObject *descr, PyObject *self); /* method-wrapper */
 /* __text_signature__ and __doc__ out of an ml_doc: new references. */
 PyObject *nj_doc_signature(const char *name, const char *internal_doc);
 PyObject *nj_doc_text(const char *name, const char *internal_doc);
+/* The same for a method, whose kind tells a signature where the text has none. */
+PyObject *nj_method_signature(const PyMethodDef *ml);
 
 #endif

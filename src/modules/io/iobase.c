@@ -220,9 +220,11 @@ void
 nj_io_finalize(PyObject *self)
 {
     PyObject *exc = PyErr_GetRaisedException();
-    int closed = is_closed(self);
+    /* without closed, as in a half-made object, there is nothing to close */
+    NJ_OWN state = PyObject_GetAttr(self, NJ_ID(closed));
+    int closed = state ? PyObject_IsTrue(state) : -1;
     if (closed < 0) {
-        PyErr_Clear(); /* half-made objects have no say */
+        PyErr_Clear();
     }
     if (closed == 0) {
         /* tells close() that it runs from a finalizer: errors go to the unraisable hook */
@@ -231,7 +233,7 @@ nj_io_finalize(PyObject *self)
         }
         NJ_OWN r = PyObject_CallMethodNoArgs(self, NJ_ID(close));
         if (!r) {
-            PyErr_WriteUnraisable(self);
+            PyErr_FormatUnraisable("Exception ignored while finalizing file %R", self);
         }
     }
     PyErr_SetRaisedException(exc);

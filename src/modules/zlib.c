@@ -1,11 +1,12 @@
 /* zlib.c - the zlib module over libz.
  *
- * Output grows in an OutBuf (doubling, at most what the caller allows); input is fed to
- * libz in pieces of at most UINT_MAX bytes. A stream object has a lock, because the calls
- * run without the GIL.
+ * Output grows in an NjOutBuf; input is fed to libz in pieces of at most UINT_MAX bytes. A
+ * stream object has a lock, because the calls run without the GIL.
  * SPDX-License-Identifier: MIT
  */
 #include "nj.h"
+
+#include "base/codecbuf.h"
 
 #include <limits.h>
 #include <zlib.h>
@@ -24,8 +25,7 @@ typedef struct Stream {
     PyObject *zdict;                         /* or NULL */
     bool alive;                              /* z is initialised */
     bool eof, needs_input, compressing, raw;
-    unsigned char *pending;                  /* _ZlibDecompressor: input not yet used */
-    Py_ssize_t npending;
+    NjInBuf in;                              /* _ZlibDecompressor: input not yet used */
     PyMutex lock;
 } Stream;
 
@@ -75,63 +75,21 @@ z_free(void *Py_UNUSED(ctx), void *p)
 
 /* ---- output ------------------------------------------------------------------------------- */
 
-typedef struct OutBuf {
-    PyObject *bytes; /* owned */
-    Py_ssize_t used, max; /* max < 0: no limit */
-} OutBuf;
-
 /* Makes room and points z at it. 1, 0 when max is reached, -1 without memory. */
 static int
-out_room(OutBuf *o, z_stream *z, Py_ssize_t first)
+out_room(NjOutBuf *o, z_stream *z, Py_ssize_t first)
 {
-    Py_ssize_t size = o->bytes ? PyBytes_GET_SIZE(o->bytes) : 0;
-    if (o->used == size) {
-        Py_ssize_t bigger = size ? size + (size < (1 << 26) ? size : 1 << 26) : first;
-        if (o->max >= 0 && bigger > o->max) {
-            bigger = o->max;
-        }
-        if (bigger == size) {
-            z->avail_out = 0;
-            return 0;
-        }
-        if (!o->bytes) {
-            o->bytes = PyBytes_FromStringAndSize(NULL, bigger);
-        } else {
-            _PyBytes_Resize(&o->bytes, bigger);
-        }
-        if (!o->bytes) {
-            return -1;
-        }
-        size = bigger;
+    char *next;
+    size_t room;
+    int r = nj_outbuf_room(o, first, &next, &room);
+    if (r > 0) {
+        z->next_out = (Bytef *)next;
+        z->avail_out = room > UINT_MAX ? UINT_MAX : (unsigned)room;
+    } else {
+        z->avail_out = 0;
     }
-    Py_ssize_t room = size - o->used;
-    z->next_out = (Bytef *)PyBytes_AS_STRING(o->bytes) + o->used;
-    z->avail_out = room > UINT_MAX ? UINT_MAX : (unsigned)room;
-    return 1;
-}
-
-static PyObject *
-out_finish(OutBuf *o)
-{
-    if (!o->bytes) {
-        return PyBytes_FromStringAndSize(NULL, 0);
-    }
-    if (PyBytes_GET_SIZE(o->bytes) != o->used) {
-        _PyBytes_Resize(&o->bytes, o->used);
-    }
-    PyObject *r = o->bytes;
-    o->bytes = NULL;
     return r;
 }
-
-static void
-out_drop(OutBuf *o)
-{
-    Py_CLEAR(o->bytes);
-}
-
-#define OUT(name, limit)                                                               \
-    __attribute__((cleanup(out_drop))) OutBuf name = {.max = (limit)}
 
 typedef int (*Step)(z_stream *, int);
 
@@ -139,7 +97,7 @@ typedef int (*Step)(z_stream *, int);
  * *left counts the input not yet given to z. Returns libz's last code, or -100 with an
  * exception (no memory). Stops early at max. */
 static int
-run(z_stream *z, Step step, Py_ssize_t *left, int flush, OutBuf *o, Py_ssize_t first)
+run(z_stream *z, Step step, Py_ssize_t *left, int flush, NjOutBuf *o, Py_ssize_t first)
 {
     int err = Z_OK;
     for (;;) {
@@ -216,7 +174,7 @@ zlib_compress(PyObject *module, PyObject *args, PyObject *kwargs)
     if (err != Z_OK) {
         return zlib_error(st, &z, err, "while compressing data");
     }
-    OUT(out, -1);
+    NJ_OUTBUF(out, -1);
     Py_ssize_t left = data.len;
     err = run(&z, deflate, &left, Z_FINISH, &out, FIRST_SIZE);
     if (err == -100) {
@@ -225,7 +183,7 @@ zlib_compress(PyObject *module, PyObject *args, PyObject *kwargs)
     if (err != Z_STREAM_END) {
         return zlib_error(st, &z, err, "while compressing data");
     }
-    return out_finish(&out);
+    return nj_outbuf_take(&out);
 }
 
 static PyObject *
@@ -254,7 +212,7 @@ zlib_decompress(PyObject *module, PyObject *args, PyObject *kwargs)
     if (err != Z_OK) {
         return zlib_error(st, &z, err, "while preparing to decompress data");
     }
-    OUT(out, -1);
+    NJ_OUTBUF(out, -1);
     Py_ssize_t left = data.len;
     err = run(&z, inflate, &left, Z_SYNC_FLUSH, &out, size ? size : 1);
     if (err == -100) {
@@ -268,7 +226,7 @@ zlib_decompress(PyObject *module, PyObject *args, PyObject *kwargs)
         return zlib_error(st, &z, err == Z_OK ? Z_BUF_ERROR : err,
                           "while decompressing data");
     }
-    return out_finish(&out);
+    return nj_outbuf_take(&out);
 }
 
 /* ---- stream objects ----------------------------------------------------------------------- */
@@ -308,7 +266,7 @@ stream_dealloc(PyObject *op)
     Py_XDECREF(s->unused_data);
     Py_XDECREF(s->unconsumed_tail);
     Py_XDECREF(s->zdict);
-    PyMem_Free(s->pending);
+    nj_inbuf_free(&s->in);
     PyObject_Free(op);
     Py_DECREF(type);
 }
@@ -441,7 +399,7 @@ compress_compress(PyObject *op, PyObject *arg)
         return NULL;
     }
     LOCKED(s);
-    OUT(out, -1);
+    NJ_OUTBUF(out, -1);
     s->z.next_in = data.buf;
     s->z.avail_in = 0;
     Py_ssize_t left = data.len;
@@ -452,7 +410,7 @@ compress_compress(PyObject *op, PyObject *arg)
     if (err != Z_OK && err != Z_BUF_ERROR) {
         return zlib_error(st, &s->z, err, "while compressing data");
     }
-    return out_finish(&out);
+    return nj_outbuf_take(&out);
 }
 
 static PyObject *
@@ -468,7 +426,7 @@ compress_flush(PyObject *op, PyObject *args)
         return PyBytes_FromStringAndSize(NULL, 0);
     }
     LOCKED(s);
-    OUT(out, -1);
+    NJ_OUTBUF(out, -1);
     s->z.avail_in = 0;
     Py_ssize_t left = 0;
     int err = run(&s->z, deflate, &left, mode, &out, FIRST_SIZE);
@@ -484,7 +442,7 @@ compress_flush(PyObject *op, PyObject *args)
     } else if (err != Z_OK && err != Z_BUF_ERROR) {
         return zlib_error(st, &s->z, err, "while flushing");
     }
-    return out_finish(&out);
+    return nj_outbuf_take(&out);
 }
 
 /* What libz did not use: after the end of the stream, or beyond max_length. 0/-1. */
@@ -522,7 +480,7 @@ keep_rest(Stream *s, int err, const Py_buffer *data)
 
 /* inflate, which asks for its dictionary once. -100: an exception is set. */
 static int
-run_inflate(ZlibState *st, Stream *s, Py_ssize_t *left, int flush, OutBuf *out,
+run_inflate(ZlibState *st, Stream *s, Py_ssize_t *left, int flush, NjOutBuf *out,
             Py_ssize_t first)
 {
     int err = run(&s->z, inflate, left, flush, out, first);
@@ -553,7 +511,7 @@ decompress_decompress(PyObject *op, PyObject *args, PyObject *kwargs)
         return NULL;
     }
     LOCKED(s);
-    OUT(out, max ? max : -1);
+    NJ_OUTBUF(out, max ? max : -1);
     s->z.next_in = data.buf;
     s->z.avail_in = 0;
     Py_ssize_t left = data.len;
@@ -566,7 +524,7 @@ decompress_decompress(PyObject *op, PyObject *args, PyObject *kwargs)
     } else if (err != Z_OK && err != Z_BUF_ERROR) {
         return zlib_error(st, &s->z, err, "while decompressing data");
     }
-    return out_finish(&out);
+    return nj_outbuf_take(&out);
 }
 
 static PyObject *
@@ -590,7 +548,7 @@ decompress_flush(PyObject *op, PyObject *args)
     if (PyObject_GetBuffer(s->unconsumed_tail, &data, PyBUF_SIMPLE) < 0) {
         return NULL;
     }
-    OUT(out, -1);
+    NJ_OUTBUF(out, -1);
     s->z.next_in = data.buf;
     s->z.avail_in = 0;
     Py_ssize_t left = data.len;
@@ -608,7 +566,7 @@ decompress_flush(PyObject *op, PyObject *args)
     } else if (err != Z_OK && err != Z_BUF_ERROR) {
         return zlib_error(st, &s->z, err, "while flushing");
     }
-    return out_finish(&out);
+    return nj_outbuf_take(&out);
 }
 
 static PyObject *
@@ -690,26 +648,15 @@ zdec_decompress(PyObject *op, PyObject *args, PyObject *kwargs)
         PyErr_SetString(PyExc_EOFError, "End of stream already reached");
         return NULL;
     }
-    /* what was left over, then the new data, as one piece */
-    unsigned char *input = data.buf;
-    Py_ssize_t size = data.len;
-    NJ_OWN_MEM(unsigned char) joined = NULL;
-    if (s->npending) {
-        size += s->npending;
-        joined = PyMem_Malloc((size_t)size);
-        if (!joined) {
-            return PyErr_NoMemory();
-        }
-        memcpy(joined, s->pending, (size_t)s->npending);
-        if (data.len) {
-            memcpy(joined + s->npending, data.buf, (size_t)data.len);
-        }
-        input = joined;
+    const char *input = data.buf;
+    size_t size = (size_t)data.len;
+    if (nj_inbuf_join(&s->in, &input, &size) < 0) {
+        return NULL;
     }
-    OUT(out, max);
-    s->z.next_in = input;
+    NJ_OUTBUF(out, max);
+    s->z.next_in = (Bytef *)input;
     s->z.avail_in = 0;
-    Py_ssize_t left = size;
+    Py_ssize_t left = (Py_ssize_t)size;
     int err = run_inflate(st, s, &left, Z_SYNC_FLUSH, &out, FIRST_SIZE);
     if (err == -100) {
         return NULL;
@@ -717,12 +664,12 @@ zdec_decompress(PyObject *op, PyObject *args, PyObject *kwargs)
     if (err != Z_OK && err != Z_BUF_ERROR && err != Z_STREAM_END) {
         return zlib_error(st, &s->z, err, "while decompressing data");
     }
-    Py_ssize_t rest = input + size - s->z.next_in;
-    unsigned char *pending = NULL;
+    const char *at = (const char *)s->z.next_in;
+    size_t rest = (size_t)(input + size - at);
     if (err == Z_STREAM_END) {
         s->eof = true;
         s->needs_input = false;
-        PyObject *unused = PyBytes_FromStringAndSize((const char *)s->z.next_in, rest);
+        PyObject *unused = PyBytes_FromStringAndSize(at, (Py_ssize_t)rest);
         if (!unused) {
             return NULL;
         }
@@ -731,18 +678,11 @@ zdec_decompress(PyObject *op, PyObject *args, PyObject *kwargs)
     } else {
         /* a full output may hide more inside libz */
         s->needs_input = rest == 0 && !(max >= 0 && out.used == max);
-        if (rest) {
-            pending = PyMem_Malloc((size_t)rest);
-            if (!pending) {
-                return PyErr_NoMemory();
-            }
-            memcpy(pending, s->z.next_in, (size_t)rest);
-        }
     }
-    PyMem_Free(s->pending);
-    s->pending = pending;
-    s->npending = rest;
-    return out_finish(&out);
+    if (nj_inbuf_keep(&s->in, at, rest) < 0) {
+        return NULL;
+    }
+    return nj_outbuf_take(&out);
 }
 
 /* ---- checksums ---------------------------------------------------------------------------- */

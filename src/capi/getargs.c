@@ -164,6 +164,7 @@ raise_unexpected_keyword(const char *fname, const char *paren, const char *const
                 return;
             }
         }
+        const char *who = paren[0] ? fname : "this function"; /* no name given */
         NJ_OWN hint = nj_suggest_name(candidates, key);
         if (!hint && PyErr_Occurred()) {
             return;
@@ -172,10 +173,10 @@ raise_unexpected_keyword(const char *fname, const char *paren, const char *const
             PyErr_Format(PyExc_TypeError,
                          "%.200s%s got an unexpected keyword argument '%S'."
                          " Did you mean '%S'?",
-                         fname, paren, key, hint);
+                         who, paren, key, hint);
         } else {
             PyErr_Format(PyExc_TypeError,
-                         "%.200s%s got an unexpected keyword argument '%S'", fname,
+                         "%.200s%s got an unexpected keyword argument '%S'", who,
                          paren, key);
         }
         return;

@@ -154,7 +154,10 @@ cfunction_call(PyObject *func, PyObject *args, PyObject *kwargs)
                                                                kwargs);
     }
     if (kwargs && PyDict_GET_SIZE(kwargs) != 0) {
-        return raise_no_keywords(func);
+        /* This calling convention alone leaves the module's or class's name out. */
+        PyErr_Format(PyExc_TypeError, "%.200s() takes no keyword arguments",
+                     CF(func)->m_ml->ml_name);
+        return NULL;
     }
     return meth(self_of(func), args);
 }

@@ -203,7 +203,11 @@ batched_next(PyObject *op)
 static PyType_Slot batched_slots[] = {
     COMMON_SLOTS(batched,
                  "batched(iterable, n, *, strict=False)\n--\n\n"
-                 "Batch data into tuples of length n. The last batch may be shorter than n."),
+                 "Batch data into tuples of length n. The last batch may be shorter than n.\n\n"
+                 "The input is read just far enough to fill the next tuple.\n\n"
+                 "    >>> list(batched('abcde', 2))\n"
+                 "    [('a', 'b'), ('c', 'd'), ('e',)]\n\n"
+                 "With strict, a shorter last batch raises ValueError."),
     {0, NULL},
 };
 SPEC(batched, Batched);

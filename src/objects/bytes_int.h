@@ -73,7 +73,11 @@ PyObject *nj_bytes_from_hex(PyObject *type, PyObject *text, bool bytearray_);
      SIG("find($self, sub[, start[, end]], /)", "Lowest index of sub, or -1.")},       \
     {"hex", FAST_KW(nj_bytes_hex),                                                     \
      SIG("hex($self, /, sep=<unrepresentable>, bytes_per_sep=1)",                      \
-         "Two hexadecimal digits per byte.")},                                         \
+         "Two hexadecimal digits per byte.\n\n"                                        \
+         "A separator, one character or byte, goes between groups of bytes_per_sep "   \
+         "bytes,\ncounted from the right, or from the left if negative.\n\n"           \
+         ">>> b'\\x01\\xab\\xff'.hex(' ', 2)\n"                                        \
+         "'01 abff'")},                                                                \
     {"index", FAST(nj_bytes_index),                                                    \
      SIG("index($self, sub[, start[, end]], /)",                                       \
          "Lowest index of sub; ValueError if none.")},                                 \

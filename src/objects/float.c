@@ -927,11 +927,18 @@ static PyMethodDef float_methods[] = {
      "Rounds half to even; to an int if ndigits is not given."},
     {"as_integer_ratio", float_as_integer_ratio, METH_NOARGS,
      "as_integer_ratio($self, /)\n--\n\n"
-     "The pair of ints (n, d), in lowest terms, whose ratio is exactly self."},
+     "The pair of ints (n, d), in lowest terms, whose ratio is exactly self.\n"
+     "OverflowError for infinities, ValueError for NaN.\n\n"
+     ">>> (0.75).as_integer_ratio()\n"
+     "(3, 4)"},
     {"fromhex", float_fromhex, METH_O | METH_CLASS,
-     "fromhex($type, string, /)\n--\n\nReads a hexadecimal floating-point number."},
+     "fromhex($type, string, /)\n--\n\nReads a hexadecimal floating-point number.\n\n"
+     ">>> float.fromhex('-0x1.8p1')\n"
+     "-3.0"},
     {"hex", float_hex, METH_NOARGS,
-     "hex($self, /)\n--\n\nSelf as a hexadecimal floating-point number."},
+     "hex($self, /)\n--\n\nSelf as a hexadecimal floating-point number.\n\n"
+     ">>> (0.5).hex()\n"
+     "'0x1.0000000000000p-1'"},
     {"is_integer", float_is_integer, METH_NOARGS,
      "is_integer($self, /)\n--\n\nTrue if self is a whole number."},
     {"__getnewargs__", float_getnewargs, METH_NOARGS,

@@ -522,9 +522,13 @@ static PyMethodDef int_methods[] = {
     {"conjugate", int_self, METH_NOARGS,
      "conjugate($self, /)\n--\n\nReturn self: the conjugate of an int."},
     {"bit_length", int_bit_length, METH_NOARGS,
-     "bit_length($self, /)\n--\n\nHow many bits the absolute value takes."},
+     "bit_length($self, /)\n--\n\nHow many bits the absolute value takes.\n\n"
+     ">>> (8).bit_length()\n"
+     "4"},
     {"bit_count", int_bit_count, METH_NOARGS,
-     "bit_count($self, /)\n--\n\nHow many ones the absolute value has in binary."},
+     "bit_count($self, /)\n--\n\nHow many ones the absolute value has in binary.\n\n"
+     ">>> (-7).bit_count()\n"
+     "3"},
     {"to_bytes", (PyCFunction)(void *)int_to_bytes, METH_FASTCALL | METH_KEYWORDS,
      "to_bytes($self, /, length=1, byteorder='big', *, signed=False)\n--\n\n"
      "The int as bytes of the given length and byte order."},
@@ -533,7 +537,9 @@ static PyMethodDef int_methods[] = {
      "from_bytes($type, /, bytes, byteorder='big', *, signed=False)\n--\n\n"
      "The int that the bytes spell in the given byte order."},
     {"as_integer_ratio", int_as_integer_ratio, METH_NOARGS,
-     "as_integer_ratio($self, /)\n--\n\nThe pair (self, 1)."},
+     "as_integer_ratio($self, /)\n--\n\nThe pair (self, 1).\n\n"
+     ">>> (-7).as_integer_ratio()\n"
+     "(-7, 1)"},
     {"__trunc__", int_self, METH_NOARGS,
      "__trunc__($self, /)\n--\n\nTruncating an int returns it unchanged."},
     {"__floor__", int_self, METH_NOARGS,
@@ -605,7 +611,9 @@ PyTypeObject PyLong_Type = {
               "\n"
               "Makes an int of a number (by its __int__ or __index__; a float loses its\n"
               "fraction) or of text in the given base, 2 to 36. Base 0 reads the prefix\n"
-              "of the literal (0b, 0o, 0x). Without arguments: 0.",
+              "of the literal (0b, 0o, 0x). Without arguments: 0.\n"
+              ">>> int('0x20', base=0)\n"
+              "32",
     .tp_richcompare = int_richcompare,
     .tp_methods = int_methods,
     .tp_getset = int_getset,

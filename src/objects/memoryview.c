@@ -1804,7 +1804,11 @@ static PyMethodDef memoryview_methods[] = {
      SIG("tobytes($self, /, order='C')", "The contents as bytes.")},
     {"hex", FAST_KW(memoryview_hex),
      SIG("hex($self, /, sep=<unrepresentable>, bytes_per_sep=1)",
-         "Two hexadecimal digits per byte.")},
+         "Two hexadecimal digits per byte.\n\n"
+         "A separator, one character or byte, goes between groups of bytes_per_sep bytes,\n"
+         "counted from the right, or from the left if negative.\n\n"
+         ">>> memoryview(b'\\x01\\xab\\xff').hex(' ', 2)\n"
+         "'01 abff'")},
     {"tolist", memoryview_tolist, METH_NOARGS,
      SIG("tolist($self, /)", "The contents as a list of elements.")},
     {"cast", FAST_KW(memoryview_cast),

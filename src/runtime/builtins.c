@@ -1414,7 +1414,9 @@ static PyMethodDef builtins_methods[] = {
     {"ascii", builtin_ascii, METH_O,
      SIG("ascii($module, obj, /)") "The repr() with everything beyond ASCII escaped."},
     {"bin", builtin_bin, METH_O,
-     SIG("bin($module, number, /)") "Binary digits of an integer."},
+     SIG("bin($module, number, /)") "Binary digits of an integer.\n\n"
+     ">>> bin(10)\n"
+     "'0b1010'"},
     {"breakpoint", FN(builtin_breakpoint), FK,
      SIG("breakpoint($module, /, *args, **kws)") "Call sys.breakpointhook()."},
     {"callable", builtin_callable, METH_O,
@@ -1446,7 +1448,9 @@ static PyMethodDef builtins_methods[] = {
      SIG("hasattr($module, obj, name, /)") "True if the object has the attribute."},
     {"hash", builtin_hash, METH_O, SIG("hash($module, obj, /)") "The hash of an object."},
     {"hex", builtin_hex, METH_O,
-     SIG("hex($module, number, /)") "Hexadecimal digits of an integer."},
+     SIG("hex($module, number, /)") "Hexadecimal digits of an integer.\n\n"
+     ">>> hex(255)\n"
+     "'0xff'"},
     {"id", builtin_id, METH_O, SIG("id($module, obj, /)") "The identity of an object."},
     {"input", FN(builtin_input), METH_FASTCALL,
      SIG("input($module, prompt='', /)") "Read a line from standard input."},
@@ -1473,7 +1477,9 @@ static PyMethodDef builtins_methods[] = {
      SIG("anext($module, aiterator, default=<unrepresentable>, /)")
      "The next item of an asynchronous iterator."},
     {"oct", builtin_oct, METH_O,
-     SIG("oct($module, number, /)") "Octal digits of an integer."},
+     SIG("oct($module, number, /)") "Octal digits of an integer.\n\n"
+     ">>> oct(64)\n"
+     "'0o100'"},
     {"ord", builtin_ord, METH_O,
      SIG("ord($module, character, /)") "The code point of a character."},
     {"pow", FN(builtin_pow), FK,

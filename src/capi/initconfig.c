@@ -59,8 +59,9 @@ nj_config_write_globals(const PyConfig *c)
     Py_UnbufferedStdioFlag = !c->buffered_stdio;
     Py_HashRandomizationFlag = c->use_hash_seed == 0 || c->hash_seed != 0;
     Py_IsolatedFlag = c->isolated;
-    Py_FileSystemDefaultEncoding = "utf-8";
-    Py_FileSystemDefaultEncodeErrors = "surrogateescape";
+    if (nj_encoding_preset(c) < 0) {
+        return PyStatus_NoMemory();
+    }
     nj_runtime.orig_argv = c->orig_argv;
     return PyStatus_Ok();
 }

@@ -17,6 +17,8 @@
 #include <wchar.h>
 
 #include "runtime/codecs.h"
+#include "runtime/runtime.h"
+#include "runtime/state.h"
 
 /* ---- error handling: decoding ------------------------------------------------------------ */
 
@@ -1172,7 +1174,17 @@ PyUnicode_GetDefaultEncoding(void)
 PyObject *
 PyUnicode_DecodeFSDefaultAndSize(const char *s, Py_ssize_t size)
 {
-    return PyUnicode_DecodeUTF8Stateful(s, size, "surrogateescape", NULL);
+    const char *errors = nj_runtime.fs.errors;
+    switch (nj_runtime.fs.kind) {
+    case NJ_FS_UTF8:
+        return PyUnicode_DecodeUTF8Stateful(s, size, errors, NULL);
+    case NJ_FS_ASCII:
+        return PyUnicode_DecodeASCII(s, size, errors);
+    case NJ_FS_CODEC:
+        return PyUnicode_Decode(s, size, nj_runtime.fs.name, errors);
+    default:
+        return PyUnicode_DecodeLocaleAndSize(s, size, errors ? errors : "surrogateescape");
+    }
 }
 
 PyObject *
@@ -1184,7 +1196,17 @@ PyUnicode_DecodeFSDefault(const char *s)
 PyObject *
 PyUnicode_EncodeFSDefault(PyObject *s)
 {
-    return nj_encode_utf8(s, "surrogateescape");
+    const char *errors = nj_runtime.fs.errors;
+    switch (nj_runtime.fs.kind) {
+    case NJ_FS_UTF8:
+        return nj_encode_utf8(s, errors);
+    case NJ_FS_ASCII:
+        return PyUnicode_AsEncodedString(s, "ascii", errors);
+    case NJ_FS_CODEC:
+        return PyUnicode_AsEncodedString(s, nj_runtime.fs.name, errors);
+    default:
+        return PyUnicode_EncodeLocale(s, errors ? errors : "surrogateescape");
+    }
 }
 
 int
@@ -1239,13 +1261,11 @@ PyUnicode_FSDecoder(PyObject *arg, void *addr)
 
 /* ---- the locale --------------------------------------------------------------------------------------- */
 
-/* The C locale counts as UTF-8 (PEP 540). */
+/* UTF-8 mode overrides the locale; before the preconfiguration it is not known. */
 static bool
 locale_is_utf8(void)
 {
-    const char *name = setlocale(LC_CTYPE, NULL);
-    if (name == NULL || strcmp(name, "C") == 0 ||
-        strcmp(name, "POSIX") == 0) {
+    if (nj_runtime.preinitialized && nj_runtime.preconfig.utf8_mode > 0) {
         return true;
     }
     const char *codeset = nl_langinfo(CODESET);

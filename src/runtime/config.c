@@ -1153,8 +1153,14 @@ read_environment(PyConfig *c, const PyWideStringList *cmd_warn)
 static PyStatus
 read_encodings(PyConfig *c)
 {
+    /* aliases become the codec's name once codecs exist: encoding.c */
+    const char *codeset = nl_langinfo(CODESET);
+    if (!codeset || !*codeset || strcmp(codeset, "UTF-8") == 0) {
+        codeset = "utf-8";
+    }
     if (!c->filesystem_encoding) {
-        TRY(PyConfig_SetString(c, &c->filesystem_encoding, L"utf-8"));
+        TRY(PyConfig_SetBytesString(c, &c->filesystem_encoding,
+                                    nj_runtime.preconfig.utf8_mode ? "utf-8" : codeset));
     }
     if (!c->filesystem_errors) {
         TRY(PyConfig_SetString(c, &c->filesystem_errors, L"surrogateescape"));
@@ -1185,12 +1191,7 @@ read_encodings(PyConfig *c)
         }
     }
     if (!c->stdio_encoding) {
-        const char *cs = nl_langinfo(CODESET);
-        char buf[64] = "utf-8";
-        if (cs && *cs && strcmp(cs, "UTF-8") != 0) {
-            snprintf(buf, sizeof buf, "%s", cs);
-        }
-        TRY(PyConfig_SetBytesString(c, &c->stdio_encoding, buf));
+        TRY(PyConfig_SetBytesString(c, &c->stdio_encoding, codeset));
     }
     if (!c->stdio_errors) {
         const char *loc = setlocale(LC_CTYPE, NULL);

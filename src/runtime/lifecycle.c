@@ -120,6 +120,15 @@ init_main_module(NjInterp *interp)
     return PyStatus_Ok();
 }
 
+static PyStatus
+with_python_error(PyStatus st)
+{
+    if (PyStatus_IsError(st) && nj_tstate() && PyErr_Occurred()) {
+        PyErr_Print();
+    }
+    return st;
+}
+
 /* Everything that needs Python code from the library. */
 static PyStatus
 init_library(PyThreadState *ts)
@@ -137,6 +146,10 @@ init_library(PyThreadState *ts)
     NJ_OWN enc = PyImport_ImportModule("encodings");
     if (!enc) {
         return ERR("failed to get the Python codec of the filesystem encoding");
+    }
+    PyStatus enc_status = nj_encoding_init(interp);
+    if (PyStatus_Exception(enc_status)) {
+        return with_python_error(enc_status);
     }
     if (nj_is_main_interp(interp) && c->install_signal_handlers) {
         if (nj_signals_init(true) < 0) {
@@ -191,15 +204,6 @@ init_library(PyThreadState *ts)
         }
     }
     return PyStatus_Ok();
-}
-
-static PyStatus
-with_python_error(PyStatus st)
-{
-    if (PyStatus_IsError(st) && nj_tstate() && PyErr_Occurred()) {
-        PyErr_Print();
-    }
-    return st;
 }
 
 PyStatus

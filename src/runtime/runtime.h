@@ -48,6 +48,10 @@ typedef struct NjRuntime {
     int n_exit_funcs;
     PyPreConfig preconfig;
     PyWideStringList orig_argv;
+    struct {
+        enum { NJ_FS_LOCALE, NJ_FS_UTF8, NJ_FS_ASCII, NJ_FS_CODEC } kind;
+        char *name, *errors;
+    } fs; /* how file names are encoded: encoding.c */
     NjAuditHook *audit_hooks;
     Py_OpenCodeHookFunction open_code_hook;
     void *open_code_data;
@@ -179,6 +183,10 @@ void nj_gc_fini(NjInterp *interp);
 Py_ssize_t nj_gc_collect(NjInterp *interp, int generation, bool nofail);
 void nj_gc_run_due(PyThreadState *tstate);
 void nj_gc_dump_shutdown(NjInterp *interp);
+
+/* encoding.c */
+int nj_encoding_preset(const PyConfig *config);
+PyStatus nj_encoding_init(NjInterp *interp);
 
 /* config.c / initconfig.c */
 extern const char nj_version_info[];

@@ -278,6 +278,9 @@ soft_kind(const char *s, size_t len)
     return NJ_SOFT_NONE;
 }
 
+/* Keywords that normalization may produce: `Tru\u1d49'. */
+static const char *const CONSTANT_NAMES[] = {"None", "True", "False"};
+
 /* The interned object for valid identifier text, owned by the arena. */
 static PyObject *
 make_name(NjLexer *lx, const char *s, size_t len)
@@ -306,6 +309,15 @@ make_name(NjLexer *lx, const char *s, size_t len)
             return NULL;
         }
         name = form;
+        for (size_t i = 0; i < NJ_ARRAY_LEN(CONSTANT_NAMES); i++) {
+            if (PyUnicode_EqualToUTF8(name, CONSTANT_NAMES[i])) {
+                PyErr_Format(PyExc_ValueError,
+                             "identifier field can't represent '%s' constant",
+                             CONSTANT_NAMES[i]);
+                Py_DECREF(name);
+                return NULL;
+            }
+        }
     }
     PyUnicode_InternInPlace(&name);
     return nj_arena_keep(lx->arena, name);

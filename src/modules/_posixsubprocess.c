@@ -414,6 +414,9 @@ fork_exec(PyObject *m, PyObject *const *a, Py_ssize_t nargs)
             goto done;
         }
     }
+    if (PySys_Audit("_posixsubprocess.fork_exec", "OOO", a[1], a[0], a[5]) < 0) {
+        goto done;
+    }
     if (a[5] != Py_None && !(envp = to_cstrings(a[5], false))) {
         goto done;
     }

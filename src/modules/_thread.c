@@ -1189,22 +1189,18 @@ thread_start_joinable_thread(PyObject *m, PyObject *const *args, Py_ssize_t narg
         PyErr_SetString(PyExc_TypeError, "thread function must be callable");
         return NULL;
     }
-    NJ_OWN handle = NULL;
-    if (!a[1] || a[1] == Py_None) {
-        NJ_SET(handle, handle_new_object(st->handle_type));
-        if (!handle) {
-            return NULL;
-        }
+    PyObject *given = a[1] ? a[1] : Py_None;
+    if (given != Py_None && !Py_IS_TYPE(given, st->handle_type)) {
+        PyErr_SetString(PyExc_TypeError, "'handle' must be a _ThreadHandle");
+        return NULL;
     }
-    else {
-        if (!Py_IS_TYPE(a[1], st->handle_type)) {
-            PyErr_SetString(PyExc_TypeError, "'handle' must be a _ThreadHandle");
-            return NULL;
-        }
-        NJ_SET(handle, Py_NewRef(a[1]));
-    }
-    if (PySys_Audit("_thread.start_joinable_thread", "OiO", a[0], daemon, handle) < 0 ||
+    if (PySys_Audit("_thread.start_joinable_thread", "OiO", a[0], daemon, given) < 0 ||
         check_may_start(daemon != 0) < 0) {
+        return NULL;
+    }
+    NJ_OWN handle =
+        given == Py_None ? handle_new_object(st->handle_type) : Py_NewRef(given);
+    if (!handle) {
         return NULL;
     }
     NJ_OWN none = PyTuple_New(0);

@@ -669,7 +669,8 @@ NJ_KWARGS(splitlines)
     return NJ_TAKE(list);
 }
 
-NJ_NOARGS(join)
+static PyObject *
+join_locked(PyObject *self, PyObject *arg)
 {
     NJ_OWN seq = PySequence_Fast(arg, "can only join an iterable");
     if (seq == NULL) {
@@ -693,7 +694,6 @@ NJ_NOARGS(join)
     }
     PyObject *r = NULL;
     Py_ssize_t got = 0, total = 0;
-    lock_size(self, 1);
     for (; got < n; got++) {
         /* taking a buffer may run code that changes the sequence */
         PyObject *item = Py_NewRef(PySequence_Fast_ITEMS(seq)[got]);
@@ -738,7 +738,6 @@ NJ_NOARGS(join)
         }
     }
 done:
-    lock_size(self, -1);
     for (Py_ssize_t i = 0; i < got; i++) {
         if (PyBytes_CheckExact(views[i].obj)) {
             Py_DECREF(views[i].obj);
@@ -749,6 +748,15 @@ done:
     if (views != small) {
         PyMem_Free(views);
     }
+    return r;
+}
+
+NJ_NOARGS(join)
+{
+    /* the separator must not change while the iterable and the buffers run code */
+    lock_size(self, 1);
+    PyObject *r = join_locked(self, arg);
+    lock_size(self, -1);
     return r;
 }
 

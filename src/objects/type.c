@@ -1981,8 +1981,7 @@ set_doc(PyTypeObject *type, PyObject *dict)
     Py_ssize_t size;
     const char *s = PyUnicode_AsUTF8AndSize(doc, &size);
     if (s == NULL) {
-        PyErr_Clear(); /* surrogates: tp_doc stays empty, __doc__ has it */
-        return 0;
+        return -1;
     }
     char *copy = PyMem_Malloc((size_t)size + 1);
     if (copy == NULL) {

@@ -1123,6 +1123,21 @@ buffer_wrapper_dealloc(PyObject *op)
     PyObject_GC_Del(op);
 }
 
+static void slot_bf_releasebuffer(PyObject *self, Py_buffer *view);
+
+/* The bf_releasebuffer of the nearest base written in C, or NULL. */
+static releasebufferproc
+native_releaser(PyTypeObject *type)
+{
+    for (PyTypeObject *b = type->tp_base; b; b = b->tp_base) {
+        if (b->tp_as_buffer && b->tp_as_buffer->bf_releasebuffer &&
+            b->tp_as_buffer->bf_releasebuffer != slot_bf_releasebuffer) {
+            return b->tp_as_buffer->bf_releasebuffer;
+        }
+    }
+    return NULL;
+}
+
 static void
 buffer_wrapper_release(PyObject *op, Py_buffer *view)
 {
@@ -1130,10 +1145,12 @@ buffer_wrapper_release(PyObject *op, Py_buffer *view)
     if (w->mv == NULL || w->obj == NULL) {
         return;
     }
-    /* the __release_buffer__ of a subclass in Python gets the memoryview back */
+    /* A __release_buffer__ in Python gets the memoryview back, unless its memory is the
+     * object's own (a native base): slot_bf_releasebuffer calls it when that export ends. */
     PyObject *exc = PyErr_GetRaisedException();
     PyObject *name = NJ_ID(__release_buffer__);
-    PyObject *func = nj_type_find(Py_TYPE(w->obj), name);
+    bool own = PyMemoryView_GET_BUFFER(w->mv)->obj == w->obj;
+    PyObject *func = own ? NULL : nj_type_find(Py_TYPE(w->obj), name);
     if (func && !Py_IS_TYPE(func, &PyWrapperDescr_Type)) {
         NJ_OWN r =
             call_special(name, (PyObject *[]){NULL, w->obj, w->mv}, 2, NULL);
@@ -1218,12 +1235,9 @@ slot_bf_releasebuffer(PyObject *self, Py_buffer *view)
             }
         }
     }
-    for (PyTypeObject *b = Py_TYPE(self)->tp_base; b; b = b->tp_base) {
-        if (b->tp_as_buffer && b->tp_as_buffer->bf_releasebuffer &&
-            b->tp_as_buffer->bf_releasebuffer != slot_bf_releasebuffer) {
-            b->tp_as_buffer->bf_releasebuffer(self, view);
-            break;
-        }
+    releasebufferproc base = native_releaser(Py_TYPE(self));
+    if (base) {
+        base(self, view);
     }
     PyErr_SetRaisedException(exc);
 }

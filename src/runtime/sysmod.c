@@ -264,8 +264,11 @@ sys_addaudithook(PyObject *m, PyObject *const *args, Py_ssize_t nargs, PyObject 
         return NULL;
     }
     NjInterp *interp = nj_interp();
-    if (!interp->rt.audit_hooks && !(interp->rt.audit_hooks = PyList_New(0))) {
-        return NULL;
+    if (!interp->rt.audit_hooks) {
+        if (!(interp->rt.audit_hooks = PyList_New(0))) {
+            return NULL;
+        }
+        PyObject_GC_UnTrack(interp->rt.audit_hooks); /* not to be found by gc.get_objects */
     }
     if (PyList_Append(interp->rt.audit_hooks, a[0]) < 0) {
         return NULL;

@@ -81,10 +81,11 @@ failed(int err)
 static void *
 bz_alloc(void *Py_UNUSED(ctx), int items, int size)
 {
+    /* megabytes that libbz2 fills itself: not calloc */
     if (items < 0 || size < 0) {
         return NULL;
     }
-    return PyMem_RawCalloc((size_t)items, (size_t)size);
+    return PyMem_RawMalloc((size_t)items * (size_t)size);
 }
 
 static void

@@ -25,7 +25,6 @@ typedef struct State {
 typedef struct Stream {
     PyObject_HEAD
     lzma_stream lz;
-    lzma_allocator allocator;
     bool flushed;          /* compressor */
     bool eof, needs_input; /* decompressor, as the rest */
     int check;
@@ -103,7 +102,9 @@ failed(State *st, lzma_ret err)
 static void *
 lz_alloc(void *Py_UNUSED(ctx), size_t items, size_t size)
 {
-    return PyMem_RawCalloc(items, size);
+    /* megabytes that liblzma fills itself: not calloc */
+    size_t n;
+    return __builtin_mul_overflow(items, size, &n) ? NULL : PyMem_RawMalloc(n);
 }
 
 static void
@@ -111,6 +112,8 @@ lz_free(void *Py_UNUSED(ctx), void *p)
 {
     PyMem_RawFree(p);
 }
+
+static const lzma_allocator allocator = {.alloc = lz_alloc, .free = lz_free};
 
 /* ---- integers ----------------------------------------------------------------------- */
 
@@ -439,8 +442,7 @@ new_stream(PyTypeObject *type)
     Stream *s = (Stream *)type->tp_alloc(type, 0);
     if (s) {
         s->lz = (lzma_stream)LZMA_STREAM_INIT;
-        s->allocator = (lzma_allocator){.alloc = lz_alloc, .free = lz_free};
-        s->lz.allocator = &s->allocator;
+        s->lz.allocator = &allocator;
     }
     return s;
 }

@@ -64,7 +64,9 @@ zlib_error(ZlibState *st, z_stream *z, int err, const char *what)
 static void *
 z_alloc(void *Py_UNUSED(ctx), unsigned items, unsigned size)
 {
-    return PyMem_RawCalloc(items, size);
+    /* memory that libz fills itself: not calloc */
+    size_t n;
+    return __builtin_mul_overflow(items, size, &n) ? NULL : PyMem_RawMalloc(n);
 }
 
 static void

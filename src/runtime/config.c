@@ -1097,7 +1097,7 @@ read_environment(PyConfig *c, const PyWideStringList *cmd_warn)
     const wchar_t *frozen = xoption(c, L"frozen_modules");
     if (frozen) {
         const wchar_t *v = xvalue(frozen);
-        if (!v || wcscmp(v, L"on") == 0) {
+        if (!v || !*v || wcscmp(v, L"on") == 0) {
             c->use_frozen_modules = 1;
         }
         else if (wcscmp(v, L"off") == 0) {
@@ -1107,6 +1107,14 @@ read_environment(PyConfig *c, const PyWideStringList *cmd_warn)
             return PyStatus_Error("bad value for option -X frozen_modules "
                                   "(expected \"on\" or \"off\")");
         }
+    }
+    else if (env(use, "PYTHON_FROZEN_MODULES")) {
+        const char *v = env(use, "PYTHON_FROZEN_MODULES");
+        if (strcmp(v, "on") != 0 && strcmp(v, "off") != 0) {
+            return PyStatus_Error("bad value for PYTHON_FROZEN_MODULES "
+                                  "(expected \"on\" or \"off\")");
+        }
+        c->use_frozen_modules = v[1] == 'n';
     }
     const wchar_t *pp = xoption(c, L"pycache_prefix");
     if (pp) {

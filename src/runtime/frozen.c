@@ -1,9 +1,9 @@
 /* frozen.c - modules whose code comes with the executable.
  *
- * The build writes marshalled code of the library's bootstrap modules into
- * frozen_table.inc once there is an interpreter to do so; a module without data is
- * compiled from the library's source at start. PyImport_FrozenModules, which embedders
- * may set, comes first.
+ * tools/freeze.py writes the table while building: the first stage of the build compiles
+ * the library's modules, the second links them in. A module without data (the first
+ * stage itself) is compiled from the library's source. PyImport_FrozenModules, which
+ * embedders may set, adds to the table.
  * SPDX-License-Identifier: MIT
  */
 #include "nj.h"
@@ -19,47 +19,55 @@
 
 const struct _frozen *PyImport_FrozenModules = NULL;
 
-/* Needed before anything can be imported: frozen whatever -X frozen_modules says. */
-static const NjFrozen bootstrap[] = {
-    {"_frozen_importlib", "importlib._bootstrap", false, NULL, 0},
-    {"_frozen_importlib_external", "importlib._bootstrap_external", false, NULL, 0},
-    {"zipimport", "zipimport", false, NULL, 0},
-};
+static bool
+optional_on(void)
+{
+    NjInterp *interp = nj_interp();
+    int o = interp->rt.frozen_override;
+    return o > 0 || (o == 0 && interp->rt.config.use_frozen_modules);
+}
 
 int
 nj_frozen_find(PyObject *name, NjFrozen *out)
 {
-    for (size_t i = 0; i < NJ_ARRAY_LEN(bootstrap); i++) {
-        if (PyUnicode_EqualToUTF8(name, bootstrap[i].name)) {
-            *out = bootstrap[i];
+    bool all = optional_on();
+    for (const NjFrozen *f = nj_frozen_table; f->name; f++) {
+        if ((all || !f->optional) && PyUnicode_EqualToUTF8(name, f->name)) {
+            *out = *f;
             return 1;
         }
     }
     for (const struct _frozen *p = PyImport_FrozenModules; p && p->name; p++) {
         if (PyUnicode_EqualToUTF8(name, p->name)) {
-            *out = (NjFrozen){p->name, p->name, p->is_package != 0, p->code, p->size};
+            *out = (NjFrozen){p->name, p->name, p->is_package != 0, true, p->code, p->size};
             return 1;
         }
     }
     return 0;
 }
 
+static int
+add_name(PyObject *list, const char *name)
+{
+    NJ_OWN s = PyUnicode_FromString(name);
+    return s ? PyList_Append(list, s) : -1;
+}
+
 PyObject *
 nj_frozen_names(void)
 {
+    bool all = optional_on();
     NJ_OWN list = PyList_New(0);
     if (!list) {
         return NULL;
     }
-    for (size_t i = 0; i < NJ_ARRAY_LEN(bootstrap); i++) {
-        NJ_OWN s = PyUnicode_FromString(bootstrap[i].name);
-        if (!s || PyList_Append(list, s) < 0) {
+    for (const NjFrozen *f = nj_frozen_table; f->name; f++) {
+        if ((all || !f->optional) && add_name(list, f->name) < 0) {
             return NULL;
         }
     }
     for (const struct _frozen *p = PyImport_FrozenModules; p && p->name; p++) {
-        NJ_OWN s = PyUnicode_FromString(p->name);
-        if (!s || PyList_Append(list, s) < 0) {
+        if (add_name(list, p->name) < 0) {
             return NULL;
         }
     }

@@ -10,9 +10,14 @@ typedef struct NjFrozen {
     const char *name;
     const char *origname; /* the module's name in the library; NULL: none */
     bool is_package;
+    bool optional; /* not there with -X frozen_modules=off */
     const unsigned char *data; /* marshalled code, or NULL: compiled from the library */
     Py_ssize_t size;
 } NjFrozen;
+
+/* Ends with a name of NULL. Written by tools/freeze.py; tools/frozen_boot.c in the first
+ * stage of the build. */
+extern const NjFrozen nj_frozen_table[];
 
 /* 1 and *out, 0, or -1. */
 NJ_MUST int nj_frozen_find(PyObject *name, NjFrozen *out);

@@ -6,13 +6,15 @@ T ?=
 P ?=
 REF ?= python3.14
 
-.PHONY: help run test check regrtest compat build setup clean
+.PHONY: help run test check regrtest compat install uninstall build setup clean
 help:
 	@echo 'make run                 set up, build, run examples/tour.py'
 	@echo 'make test                set up, build, run all tests'
 	@echo 'make check T=dict        only the tests/py programs whose path contains T'
 	@echo 'make regrtest [T="test_dict test_list"]   regression tests of CPython 3.14'
 	@echo 'make compat REF=PYTHON [P="lxml numpy"]   wheels from the package index, Naja against a CPython 3.14'
+	@echo 'make install PREFIX=DIR  a relocatable tree with program, library, headers, libpython'
+	@echo 'make uninstall PREFIX=DIR   removes it again'
 	@echo 'make clean               remove the build'
 
 setup:
@@ -35,6 +37,12 @@ regrtest: build
 
 compat: build
 	@python3 tools/compat.py $(abspath $(NAJA)) $(REF) --table docs/compatibility.md $(P)
+
+install: build
+	@sh tools/install.sh $(BUILD) "$(PREFIX)"
+
+uninstall:
+	@sh tools/uninstall.sh "$(PREFIX)"
 
 clean:
 	rm -rf $(BUILD)/meson $(BUILD)/bin $(BUILD)/lib $(BUILD)/include

@@ -6,19 +6,28 @@ build=$1
 top=$(cd "$(dirname "$0")/.." && pwd)
 build=$(cd "$build" && pwd)
 cd "$top"
+# Says in one line why a step failed whose log is $1, and ends.
+fail() {
+    if grep -q 'No space left on device' "$1"; then
+        why='the disk is full; make room, then call again'
+    else
+        why=$(grep -m1 -E 'ERROR:|error:|undefined reference|FAILED' "$1" | sed 's/^.*ERROR: //')
+    fi
+    echo "naja build: $2: ${why:-failed} (log: $1)" >&2
+    exit 1
+}
 { sh tools/sources.sh; sh tools/dynload.sh; } > "$build/sources.new"
 if [ ! -f "$build/meson/build.ninja" ]; then
     meson setup "$build/meson" -Dgiven="$build/given" > "$build/meson.log" 2>&1 ||
-        { tail -n 20 "$build/meson.log" >&2; echo "naja build: meson failed; see $build/meson.log" >&2; exit 1; }
+        { rm -f "$build/meson/build.ninja"; fail "$build/meson.log" 'configuring'; }
 elif ! cmp -s "$build/sources.new" "$build/sources"; then
     meson setup --reconfigure "$build/meson" > "$build/meson.log" 2>&1 ||
-        { tail -n 20 "$build/meson.log" >&2; exit 1; }
+        fail "$build/meson.log" 'configuring'
 fi
 mv "$build/sources.new" "$build/sources"
 if ! ninja -C "$build/meson" > "$build/ninja.log" 2>&1; then
-    grep -E -A3 'FAILED|error' "$build/ninja.log" | head -n 40 >&2
-    echo "naja build: compilation failed; see $build/ninja.log" >&2
-    exit 1
+    grep -E -A3 'error:|undefined reference' "$build/ninja.log" | head -n 40 >&2
+    fail "$build/ninja.log" 'compiling'
 fi
 mkdir -p "$build/bin" "$build/lib" "$build/include"
 if ! cmp -s "$build/meson/naja" "$build/bin/naja"; then
@@ -39,3 +48,8 @@ done
 [ -e "$build/include/python3.14" ] || ln -s ../given/include/python3.14 "$build/include/python3.14"
 mkdir -p "$build/share"
 [ -e "$build/share/python-wheels" ] || ln -s ../given/wheels "$build/share/python-wheels"
+data=$build/given/lib/python3.14/_sysconfigdata__linux_x86_64-linux-gnu.py
+if [ ! -e "$data" ] || [ -n "$(find tools/sysconfigdata.py tools/prefixfiles.py -newer "$data")" ]; then
+    cp tools/sysconfigdata.py "$data.start" && mv "$data.start" "$data"
+    "$build/bin/naja" -S -B tools/prefixfiles.py vars tools/sysconfigdata.py "$data" && touch "$data"
+fi

@@ -1,4 +1,4 @@
-"""freeze.py LIBRARY OUTPUT: the frozen modules as C.
+"""freeze.py LIBRARY OUTPUT [OWN]: the frozen modules as C; files below OWN come first.
 
 Run by the first stage of the build (an interpreter that still compiles importlib from its
 source at each start). The names and what they stand for are those of CPython 3.14.
@@ -53,13 +53,16 @@ def escape(data):
     return '\n    '.join(out)
 
 
-def main(library, output):
+def main(library, output, own=None):
     blobs, table = {}, []
     for name, file, origin, package, switchable in MODULES:
         if file not in blobs:
             text = TEXTS.get(file)
             if text is None:
-                with open(f'{library}/{file}.py', 'rb') as f:
+                path = f'{own}/{file}.py'
+                if not own or not os.path.exists(path):
+                    path = f'{library}/{file}.py'
+                with open(path, 'rb') as f:
                     text = f.read()
             shown = file.replace('/', '.').removesuffix('.__init__')
             code = compile(text, f'<frozen {shown}>', 'exec', dont_inherit=True, optimize=0)

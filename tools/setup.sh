@@ -7,15 +7,31 @@
 # (signatures checked, the system's own package state untouched) and unpacked. Nothing of
 # CPython's own machine code is kept except the packaged test extensions. A finished step
 # leaves a stamp; an interrupted one is done again by the next call.
-set -euo pipefail
+set -Eeuo pipefail
 
-fail() { printf 'naja setup: %s\n' "$*" >&2; exit 1; }
+fail() { trap - ERR; printf 'naja setup: %s\n' "$*" >&2; exit 1; }
 say() { printf 'naja setup: %s\n' "$*"; }
+trap 'fail "stopped at: $BASH_COMMAND (disk full?); call again to go on"' ERR
 
 BUILD=${1:?usage: setup.sh BUILD}
-mkdir -p "$BUILD"
+mkdir -p "$BUILD" 2>/dev/null || fail "cannot make the folder $BUILD (read-only or full?)"
 BUILD=$(cd "$BUILD" && pwd)
 GIVEN=$BUILD/given
+
+platform() {
+    local machine
+    machine=$(uname -s)-$(uname -m)
+    [ "$machine" = Linux-x86_64 ] ||
+        fail "Naja runs on 64-bit x86 Linux only; this machine is $machine"
+}
+
+# Stops unless so many megabytes are free below BUILD for the purpose.
+need_space() {
+    local free
+    free=$(df -Pk "$BUILD" | awk 'NR == 2 { print int($4 / 1024) }')
+    [ "$free" -ge "$1" ] ||
+        fail "$2 needs $1 MB below $BUILD, $free MB are free; make room, then call again"
+}
 
 BUILD_PACKAGES="gcc make meson ninja-build pkg-config python3 ca-certificates
     libc6-dev libgmp-dev zlib1g-dev libbz2-dev liblzma-dev libzstd-dev libffi-dev
@@ -35,6 +51,7 @@ host_packages() {
     if [ "$(id -u)" != 0 ]; then
         fail "packages are missing; run:  sudo apt-get install -y$missing"
     fi
+    need_space 1000 "installing packages"
     say "installing$missing"
     apt-get -q update >"$BUILD/setup.log" 2>&1 ||
         fail "apt-get update failed (network?); see $BUILD/setup.log, then call again"
@@ -136,8 +153,6 @@ arrange() {
     done
     rm -rf "$lib/lib-dynload" "$lib"/config-* "$lib"/EXTERNALLY-MANAGED \
         "$lib"/_sysconfigdata* "$lib"/_sysconfig_vars* "$lib"/build-details* "$lib/sitecustomize.py"
-    cp "$(dirname "${BASH_SOURCE[0]}")/sysconfigdata.py" \
-        "$lib/_sysconfigdata__linux_x86_64-linux-gnu.py"
     find "$lib" -name __pycache__ -type d -prune -exec rm -rf {} +
     find -L "$lib" -type l -delete
     # mpdecimal is not in Debian 12: the static library of the suite that has Python 3.14 links here.
@@ -149,6 +164,7 @@ arrange() {
 
 given_parts() {
     [ ! -e "$GIVEN/STAMP" ] || return 0
+    need_space 900 "the given parts and the build"
     rm -rf "$GIVEN" "$GIVEN.new"
     mkdir -p "$GIVEN.new"
     if [ -n "${NAJA_PYTHON_ROOT:-}" ]; then
@@ -173,5 +189,6 @@ given_parts() {
     mv "$GIVEN.new" "$GIVEN"
 }
 
+platform
 host_packages
 given_parts

@@ -1,8 +1,10 @@
-# What sysconfig reports of this build. Laid beside the given library by tools/setup.sh in place of the
-# packaged one, which describes another program; paths follow the prefix that is in use.
+# What sysconfig reports of this build, in place of the packaged one, which describes another program.
+# tools/prefixfiles.py adds the values of pyconfig.h; paths follow the prefix that is in use.
+import os
 import sys
 
 _p = sys.base_prefix
+_shared = os.path.exists(_p + '/lib/libpython3.14.so.1.0')
 _inc = _p + '/include/python3.14'
 _suffix = '.cpython-314-x86_64-linux-gnu.so'
 build_time_vars = {
@@ -11,11 +13,14 @@ build_time_vars = {
     'ARFLAGS': 'rcs',
     'BINDIR': _p + '/bin',
     'BINLIBDEST': _p + '/lib/python3.14',
+    'BASECFLAGS': '-fno-strict-overflow -Wsign-compare',
+    'BLDLIBRARY': '-lpython3.14' if _shared else '',
     'BLDSHARED': 'gcc -shared',
     'BUILDPYTHON': 'python',
+    'BUILD_GNU_TYPE': 'x86_64-pc-linux-gnu',
     'CC': 'gcc',
     'CCSHARED': '-fPIC',
-    'CFLAGS': '-Wsign-compare -DNDEBUG -g -O2 -Wall',
+    'CFLAGS': '-fno-strict-overflow -Wsign-compare -DNDEBUG -g -O2 -Wall',
     'CONFINCLUDEDIR': _p + '/include',
     'CONFINCLUDEPY': _inc,
     'CONFIG_ARGS': '',
@@ -31,25 +36,37 @@ build_time_vars = {
     'INCLDIRSTOMAKE': f'{_p}/include {_p}/include {_inc} {_inc}',
     'INCLUDEDIR': _p + '/include',
     'INCLUDEPY': _inc,
+    'INSTALL': '/usr/bin/install -c',
+    'INSTSONAME': 'libpython3.14.so.1.0' if _shared else '',
     'LDCXXSHARED': 'g++ -shared',
     'LDFLAGS': '',
-    'LDLIBRARY': 'libpython3.14.so',
+    'LDLIBRARYDIR': '',
+    'LDLIBRARY': 'libpython3.14.so' if _shared else '',
     'LDSHARED': 'gcc -shared',
     'LDVERSION': '3.14',
     'LIBDEST': _p + '/lib/python3.14',
     'LIBDIR': _p + '/lib',
     'LIBPL': _p + '/lib/python3.14/config-3.14-x86_64-linux-gnu',
     'LIBPYTHON': '',
-    'LIBS': '-ldl -lm',
+    'LIBM': '-lm',
+    'LIBPC': _p + '/lib/pkgconfig',
+    'LIBRARY': '',
+    'LIBS': '-ldl',
+    'LINKFORSHARED': '-Xlinker -export-dynamic',
     'LINKCC': 'gcc',
     'MACHDEP': 'linux',
+    'MANDIR': _p + '/share/man',
     'MULTIARCH': 'x86_64-linux-gnu',
     'OPT': '-DNDEBUG -g -O2 -Wall',
     'PLATLIBDIR': 'lib',
-    'PY_CFLAGS': '-Wsign-compare -DNDEBUG -g -O2 -Wall',
+    'PYTHONFRAMEWORK': '',
+    'PYTHONFRAMEWORKDIR': 'no-framework',
+    'PYTHONFRAMEWORKPREFIX': '',
+    'PY_CFLAGS': '-fno-strict-overflow -Wsign-compare -DNDEBUG -g -O2 -Wall',
     'PY_LDFLAGS': '',
     'Py_DEBUG': 0,
-    'Py_ENABLE_SHARED': 0,
+    'PY_ENABLE_SHARED': int(_shared),
+    'Py_ENABLE_SHARED': int(_shared),
     'Py_GIL_DISABLED': 0,
     'Py_TRACE_REFS': 0,
     'SCRIPTDIR': _p + '/lib',

@@ -272,11 +272,11 @@ int
 nj_str_interp_init(NjInterp *interp)
 {
     NjInternSet *set = &interp->strs.interned;
-    set->slots = PyMem_RawCalloc(2048, sizeof(PyObject *));
+    set->slots = PyMem_RawCalloc(8192, sizeof(PyObject *)); /* a start needs 3000 */
     if (set->slots == NULL) {
         return -1;
     }
-    set->mask = 2047;
+    set->mask = 8191;
     set->used = set->filled = 0;
     return 0;
 }

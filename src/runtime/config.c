@@ -17,6 +17,7 @@
 #include "runtime/usage_text.h"
 
 #include <ctype.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <langinfo.h>
@@ -1337,6 +1338,20 @@ cfg_value(const char *file, const char *key, char *out, size_t n)
     return found;
 }
 
+/* The folder of libpython3.14.so when this code runs in it: an embedding program may be
+ * anywhere, the library stands in its prefix. */
+static bool
+shared_library_dir(char out[PATH_MAX])
+{
+    Dl_info info;
+    if (!dladdr(&nj_runtime, &info) || !info.dli_fname ||
+        !strstr(info.dli_fname, "libpython3.") || !realpath(info.dli_fname, out)) {
+        return false;
+    }
+    cut_last(out);
+    return true;
+}
+
 PyStatus
 nj_config_compute_path(PyConfig *c)
 {
@@ -1405,12 +1420,16 @@ nj_config_compute_path(PyConfig *c)
     else {
         char real[PATH_MAX];
         bool found = false;
-        const char *starts[2] = {venv ? home : dir, NULL};
+        char own[PATH_MAX];
+        const char *starts[3] = {NULL, venv ? home : dir, NULL};
+        if (!venv && shared_library_dir(own)) {
+            starts[0] = own;
+        }
         if (realpath(venv ? base_exe : exe, real)) {
             cut_last(real);
-            starts[1] = real;
+            starts[2] = real;
         }
-        for (int i = 0; i < 2 && !found; i++) {
+        for (int i = 0; i < 3 && !found; i++) {
             if (!starts[i]) {
                 continue;
             }

@@ -26,7 +26,7 @@
 #include <unistd.h>
 
 #define MAGIC_NUMBER 3627
-#define CACHE_TAG "naja-314"
+#define CACHE_TAG "cpython-314"
 
 #define SIG(s) s "\n--\n\n"
 #define FK (METH_FASTCALL | METH_KEYWORDS)

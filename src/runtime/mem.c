@@ -26,6 +26,7 @@
 #define POOL_SIZE ((size_t)16384)
 #define POOL_MASK (~(uintptr_t)(POOL_SIZE - 1))
 #define GROW_POOLS 16    /* pools made accessible in one go */
+#define START_BYTES ((size_t)1 << 20) /* the least that any program uses */
 #define KEEP_EMPTY 64    /* empty pools an interpreter keeps for itself */
 
 struct NjPool {
@@ -98,6 +99,13 @@ refill_empty(NjMem *mem)
     else if (nj_runtime.region_used + GROW_POOLS * POOL_SIZE <= nj_runtime.region_size) {
         char *base = (char *)nj_runtime.region + nj_runtime.region_used;
         if (mprotect(base, GROW_POOLS * POOL_SIZE, PROT_READ | PROT_WRITE) == 0) {
+#ifdef MADV_POPULATE_WRITE
+            /* every program needs the first megabyte: one call costs less than a page
+             * fault for each page (best effort; old kernels refuse) */
+            if (nj_runtime.region_used < START_BYTES) {
+                (void)madvise(base, GROW_POOLS * POOL_SIZE, MADV_POPULATE_WRITE);
+            }
+#endif
             nj_runtime.region_used += GROW_POOLS * POOL_SIZE;
             for (int i = GROW_POOLS - 1; i >= 0; i--) {
                 NjPool *pool = (NjPool *)(base + (size_t)i * POOL_SIZE);

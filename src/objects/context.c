@@ -66,7 +66,6 @@ current_context(PyThreadState *ts)
         if (!c) {
             return NULL;
         }
-        c->entered = 1;
         ts->context = (PyObject *)c;
         ts->context_ver++;
     }

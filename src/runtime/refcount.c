@@ -1,9 +1,11 @@
 /* refcount.c - reference counts, immortals, and deallocation of deep structures.
  *
- * _Py_Dealloc bounds how deep tp_dealloc calls of GC types nest (the "trashcan"): past
- * DEPTH_MAX an object is untracked and put on PyThreadState.delete_later, chained
- * through its GC header, and destroyed once the nesting has come down. greenlet saves
- * and restores delete_later, so no other list may be used.
+ * _Py_Dealloc bounds how deep tp_dealloc calls of GC types nest (the "trashcan"): when
+ * the C stack runs low an object is untracked and put on PyThreadState.delete_later,
+ * chained through its GC header, and destroyed once the stack has come up again. greenlet
+ * saves and restores delete_later, so no other list may be used; and since it switches C
+ * stacks in the middle of a tp_dealloc, the depth is read off the stack pointer: a counter
+ * of nested calls would be carried from one greenlet into the other.
  *
  * An immortal object's count never changes; ob_flags and ob_overflow stay 0 on mortal
  * objects (extensions decrement the whole 64-bit word).
@@ -13,8 +15,19 @@
 
 #include "runtime/runtime.h"
 
-#define DEPTH_MAX 120
-#define DEPTH_DRAIN 20
+/* How far above the soft limit of the C stack objects are put aside, and how far above it
+ * they are destroyed again. */
+NJ_INLINE uintptr_t
+deposit_limit(const NjThread *t)
+{
+    return t->c_stack_soft + (t->c_stack_top - t->c_stack_soft) / 8;
+}
+
+NJ_INLINE uintptr_t
+drain_limit(const NjThread *t)
+{
+    return t->c_stack_soft + (t->c_stack_top - t->c_stack_soft) / 4;
+}
 
 NJ_COLD static void
 deposit(PyThreadState *tstate, PyObject *op)
@@ -28,9 +41,6 @@ deposit(PyThreadState *tstate, PyObject *op)
 NJ_COLD static void
 drain(PyThreadState *tstate)
 {
-    NjThread *thread = (NjThread *)tstate;
-    int depth = thread->dealloc_depth;
-    thread->dealloc_depth = DEPTH_DRAIN + 1; /* nested ones leave the chain to us */
     while (tstate->delete_later) {
         PyObject *op = tstate->delete_later;
         NjGCHead *g = nj_gc_head(op);
@@ -38,7 +48,6 @@ drain(PyThreadState *tstate)
         g->prev &= ~NJ_GC_PREV_MASK;
         Py_TYPE(op)->tp_dealloc(op);
     }
-    thread->dealloc_depth = depth;
 }
 
 void
@@ -58,15 +67,13 @@ _Py_Dealloc(PyObject *op)
         dealloc(op);
         return;
     }
-    if (NJ_UNLIKELY(thread->dealloc_depth >= DEPTH_MAX) && PyObject_IS_GC(op)) {
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+    if (NJ_UNLIKELY(here < deposit_limit(thread)) && PyObject_IS_GC(op)) {
         deposit(&thread->base, op);
         return;
     }
-    thread->dealloc_depth++;
     dealloc(op);
-    thread->dealloc_depth--;
-    if (NJ_UNLIKELY(thread->base.delete_later != NULL) &&
-        thread->dealloc_depth < DEPTH_DRAIN) {
+    if (NJ_UNLIKELY(thread->base.delete_later != NULL) && here > drain_limit(thread)) {
         drain(&thread->base);
     }
 }

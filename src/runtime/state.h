@@ -34,8 +34,6 @@ typedef struct NjThread {
     uintptr_t c_stack_hard;      /* below this: fatal error */
     PyObject *running_loop;      /* asyncio: the loop running in this thread, or NULL */
     PyObject *running_task;      /* asyncio: the task running in this thread, or NULL */
-    PyObject *dealloc_later;     /* chain of objects whose dealloc was too deep */
-    int dealloc_depth;           /* nesting of tp_dealloc calls (trashcan) */
     NjVmThread vm;
     NjRuntimeThread rt;
 } NjThread;

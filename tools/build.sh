@@ -41,6 +41,10 @@ for m in "$build"/meson/*.cpython-314-x86_64-linux-gnu.so; do
     [ -e "$m" ] || continue
     cmp -s "$m" "$dynload/${m##*/}" || { cp "$m" "$dynload/.new" && mv "$dynload/.new" "$dynload/${m##*/}"; }
 done
+# The packaged test extensions are part of this tree only: links, which no installation copies.
+for m in "$build"/given/testext/*.so; do
+    [ -e "$m" ] && ln -sf "../../../testext/${m##*/}" "$dynload/${m##*/}"
+done
 for n in python python3 python3.14; do
     [ -e "$build/bin/$n" ] || ln -s naja "$build/bin/$n"
 done

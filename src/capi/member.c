@@ -102,7 +102,8 @@ as_unsigned(PyObject *v, unsigned long *out)
     return *out == (unsigned long)-1 && PyErr_Occurred() ? -1 : 0;
 }
 
-#define STORE_SIGNED(T, name)                                                          \
+/* The narrow types take what a C long holds, of either sign. */
+#define STORE_LONG(T, name)                                                            \
     {                                                                                  \
         long x = PyLong_AsLong(v);                                                     \
         if (x == -1 && PyErr_Occurred()) {                                             \
@@ -110,17 +111,6 @@ as_unsigned(PyObject *v, unsigned long *out)
         }                                                                              \
         *(T *)p = (T)x;                                                                \
         return (long)(T)x != x ? warn_truncated(name) : 0;                             \
-    }
-
-#define STORE_UNSIGNED(T, name)                                                        \
-    {                                                                                  \
-        unsigned long x;                                                               \
-        bool negative = PyLong_Check(v) && PyLong_IsNegative(v);                       \
-        if (as_unsigned(v, &x) < 0) {                                                  \
-            return -1;                                                                 \
-        }                                                                              \
-        *(T *)p = (T)x;                                                                \
-        return !negative && (unsigned long)(T)x != x ? warn_truncated(name) : 0;       \
     }
 
 int
@@ -157,17 +147,24 @@ PyMember_SetOne(char *obj, PyMemberDef *m, PyObject *v)
         *p = v == Py_True;
         return 0;
     case Py_T_BYTE:
-        STORE_SIGNED(signed char, "char")
+        STORE_LONG(signed char, "char")
     case Py_T_UBYTE:
-        STORE_UNSIGNED(unsigned char, "unsigned char")
+        STORE_LONG(unsigned char, "unsigned char")
     case Py_T_SHORT:
-        STORE_SIGNED(short, "short")
+        STORE_LONG(short, "short")
     case Py_T_USHORT:
-        STORE_UNSIGNED(unsigned short, "unsigned short")
+        STORE_LONG(unsigned short, "unsigned short")
     case Py_T_INT:
-        STORE_SIGNED(int, "int")
-    case Py_T_UINT:
-        STORE_UNSIGNED(unsigned int, "unsigned int")
+        STORE_LONG(int, "int")
+    case Py_T_UINT: {
+        unsigned long x;
+        bool negative = PyLong_Check(v) && PyLong_IsNegative(v);
+        if (as_unsigned(v, &x) < 0) {
+            return -1;
+        }
+        *(unsigned int *)p = (unsigned int)x;
+        return !negative && x > UINT_MAX ? warn_truncated("unsigned int") : 0;
+    }
     case Py_T_LONG: {
         long x = PyLong_AsLong(v);
         *(long *)p = x;

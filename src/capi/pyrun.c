@@ -684,7 +684,12 @@ interactive_one(FILE *fp, PyObject *filename, PyCompilerFlags *flags)
 int
 PyRun_InteractiveOneObject(FILE *fp, PyObject *filename, PyCompilerFlags *flags)
 {
-    int rc = interactive_one(fp, filename, flags);
+    int rc = -1;
+    if (PyUnicode_Check(filename)) {
+        rc = interactive_one(fp, filename, flags);
+    } else {
+        PyErr_Format(PyExc_TypeError, "expect str for filename, got %T", filename);
+    }
     if (rc == -1) {
         PyErr_Print();
         nj_flush_std_files();

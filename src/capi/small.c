@@ -8,6 +8,9 @@
 
 #include <fcntl.h>
 #include <sched.h>
+#include <sys/random.h>
+
+#include "runtime/state.h"
 
 #undef Py_PACK_FULL_VERSION
 uint32_t
@@ -64,4 +67,44 @@ _PyOnceFlag_CallOnceSlow(_PyOnceFlag *flag, int (*fn)(void *), void *arg)
         sched_yield();
         Py_END_ALLOW_THREADS
     }
+}
+
+/* Bytes from the kernel without waiting for its pool to fill at boot. 0, or -1 with an exception. */
+PyAPI_FUNC(int) _PyOS_URandomNonblock(void *buffer, Py_ssize_t size);
+int
+_PyOS_URandomNonblock(void *buffer, Py_ssize_t size)
+{
+    if (size < 0) {
+        PyErr_SetString(PyExc_ValueError, "negative argument not allowed");
+        return -1;
+    }
+    char *p = buffer;
+    while (size > 0) {
+        ssize_t n = getrandom(p, (size_t)size, GRND_NONBLOCK);
+        if (n < 0 && errno == EAGAIN) {
+            /* /dev/urandom answers even before the pool is ready. */
+            n = getrandom(p, (size_t)size, GRND_INSECURE);
+        }
+        if (n < 0) {
+            if (errno == EINTR) {
+                if (PyErr_CheckSignals() < 0) {
+                    return -1;
+                }
+                continue;
+            }
+            PyErr_SetFromErrno(PyExc_OSError);
+            return -1;
+        }
+        p += n;
+        size -= n;
+    }
+    return 0;
+}
+
+int
+_Py_ReachedRecursionLimitWithMargin(PyThreadState *tstate, int margin_count)
+{
+    const uintptr_t margin = 2048 * sizeof(void *); /* of one nesting, as on the reference */
+    return (uintptr_t)__builtin_frame_address(0) <
+           ((NjThread *)tstate)->c_stack_soft + (uintptr_t)margin_count * margin;
 }

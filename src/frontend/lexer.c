@@ -39,6 +39,20 @@ const char *const nj_token_text[T_COUNT] = {
 #undef NJ_KW
 };
 
+/* The names of the token module, by number; the reference's size and last entries. */
+PyAPI_DATA(const char *const) _PyParser_TokenNames[70];
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Woverride-init" /* of the last three */
+const char *const _PyParser_TokenNames[70] = {
+#define NJ_TOK(kind, text, number) [number] = #kind,
+#define NJ_KW(kind, text)
+#include "frontend/tokens.def"
+#undef NJ_TOK
+#undef NJ_KW
+    [67] = "<ERRORTOKEN>", [68] = "<ENCODING>", [69] = "<N_TOKENS>",
+};
+#pragma GCC diagnostic pop
+
 /* ---- character classes ---- */
 
 enum { C_IDSTART = 1, C_DIGIT = 2, C_HEX = 4, C_SPACE = 8, C_ID = 16 };

@@ -136,13 +136,6 @@ make_inheritable(int fd)
 }
 
 static void
-restore_default_signals(void)
-{
-    signal(SIGPIPE, SIG_DFL);
-    signal(SIGXFSZ, SIG_DFL);
-}
-
-static void
 report(int fd, const char *s)
 {
     if (write(fd, s, strlen(s)) < 0) {
@@ -201,7 +194,7 @@ run_child(NjSpawn *s)
         umask((mode_t)s->umask);
     }
     if (s->restore_signals) {
-        restore_default_signals();
+        _Py_RestoreSignals();
     }
     if (s->old_mask) {
         sigprocmask(SIG_SETMASK, s->old_mask, NULL);

@@ -40,11 +40,15 @@ PyByteArray_Resize(PyObject *op, Py_ssize_t n)
     if (n == Py_SIZE(b)) {
         return 0;
     }
+    if (n == PY_SSIZE_T_MAX) {
+        PyErr_NoMemory(); /* no room for the zero byte */
+        return -1;
+    }
     if (check_resizable(op) < 0) {
         return -1;
     }
     Py_ssize_t offset = b->ob_start - b->ob_bytes, alloc = b->ob_alloc;
-    if (n + offset + 1 <= alloc) {
+    if (n < alloc - offset) {
         if (n >= alloc / 2 || alloc <= 64) {
             /* fits where it is and is not wasteful */
             Py_SET_SIZE(b, n);
@@ -56,9 +60,6 @@ PyByteArray_Resize(PyObject *op, Py_ssize_t n)
         alloc = n + 1;
     } else if (n <= alloc + (alloc >> 3) && alloc > 0) {
         alloc = n + (n >> 3) + (n < 9 ? 3 : 6);
-    } else if (n == PY_SSIZE_T_MAX) {
-        PyErr_NoMemory();
-        return -1;
     } else {
         alloc = n + 1;
     }
@@ -512,9 +513,9 @@ bytearray_repr(PyObject *self)
         return NULL;
     }
     if (PyUnicode_IS_ASCII(prefix)) {
-        return nj_bytes_repr_text(DATA(self), Py_SIZE(self), text, true, ")");
+        return nj_bytes_repr_text(DATA(self), Py_SIZE(self), text, true, true, ")");
     }
-    NJ_OWN rest = nj_bytes_repr_text(DATA(self), Py_SIZE(self), "", true, ")");
+    NJ_OWN rest = nj_bytes_repr_text(DATA(self), Py_SIZE(self), "", true, true, ")");
     return rest == NULL ? NULL : PyUnicode_Concat(prefix, rest);
 }
 

@@ -106,15 +106,20 @@ _PyBytes_Resize(PyObject **p, Py_ssize_t n)
         Py_DECREF(b);
         return 0;
     }
-    if (Py_REFCNT(b) != 1 || old == 0) {
-        if (old != 0) {
-            *p = NULL;
-            Py_DECREF(b);
-            PyErr_BadInternalCall();
-            return -1;
-        }
+    if (Py_REFCNT(b) != 1 || _Py_IsImmortal(b)) {
+        /* others see it: they keep what they have */
         *p = new_bytes(&PyBytes_Type, n);
+        if (*p != NULL) {
+            memcpy(PyBytes_AS_STRING(*p), PyBytes_AS_STRING(b), (size_t)Py_MIN(old, n));
+        }
+        Py_DECREF(b);
         return *p == NULL ? -1 : 0;
+    }
+    if (n > PY_SSIZE_T_MAX - (Py_ssize_t)BYTES_HEAD) {
+        *p = NULL;
+        Py_DECREF(b);
+        PyErr_NoMemory();
+        return -1;
     }
     PyObject *r = PyObject_Realloc(b, BYTES_HEAD + (size_t)n);
     if (r == NULL) {
@@ -230,8 +235,8 @@ PyBytes_Join(PyObject *sep, PyObject *iterable)
 PyObject *
 PyBytes_Repr(PyObject *b, int smartquotes)
 {
-    (void)smartquotes; /* the reference, too, always chooses the better quote */
-    return nj_bytes_repr_text(PyBytes_AS_STRING(b), PyBytes_GET_SIZE(b), "b", false, "");
+    return nj_bytes_repr_text(PyBytes_AS_STRING(b), PyBytes_GET_SIZE(b), "b", smartquotes,
+                              false, "");
 }
 
 /* PyBytes_FromFormat: %c %d %u %ld %lu %zd %zu %i %x %s %p %%; an unknown directive copies

@@ -1254,11 +1254,11 @@ NJ_KWARGS(hex)
 }
 
 PyObject *
-nj_bytes_repr_text(const char *p, Py_ssize_t n, const char *prefix, bool always_escape,
-                   const char *suffix)
+nj_bytes_repr_text(const char *p, Py_ssize_t n, const char *prefix, bool smart_quotes,
+                   bool always_escape, const char *suffix)
 {
     static const char digits[] = "0123456789abcdef";
-    bool single = n && memchr(p, '\'', (size_t)n) != NULL;
+    bool single = smart_quotes && n && memchr(p, '\'', (size_t)n) != NULL;
     char quote = single && memchr(p, '"', (size_t)n) == NULL ? '"' : '\'';
     size_t lp = strlen(prefix), ls = strlen(suffix);
     Py_ssize_t size = (Py_ssize_t)(lp + ls) + 2;

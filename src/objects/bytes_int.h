@@ -45,8 +45,9 @@ int nj_bytes_contains(PyObject *self, PyObject *arg);
 PyObject *nj_bytes_concat(PyObject *a, PyObject *b);
 /* "..." % args for both types: a new bytes. */
 PyObject *nj_bytes_percent(const char *format, Py_ssize_t n, PyObject *args);
-PyObject *nj_bytes_repr_text(const char *p, Py_ssize_t n, const char *prefix, bool always_escape,
-                             const char *suffix);
+/* prefix + quoted bytes + suffix. Smart quotes: "..." where that saves escapes. */
+PyObject *nj_bytes_repr_text(const char *p, Py_ssize_t n, const char *prefix, bool smart_quotes,
+                             bool always_escape, const char *suffix);
 /* Hexadecimal text of memory, with separators every |group| bytes. sep may be NULL. */
 PyObject *nj_hex_text(const char *p, Py_ssize_t n, PyObject *sep, int group);
 /* Parses sep= and bytes_per_sep= of hex(). */

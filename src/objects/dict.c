@@ -2198,8 +2198,9 @@ PyDict_GetItem(PyObject *op, PyObject *key)
         return NULL;
     }
     PyObject *saved = PyErr_GetRaisedException();
-    PyObject *v;
-    if (nj_dict_peek(op, key, &v) < 0) {
+    PyObject *v = NULL;
+    Py_hash_t hash = PyObject_Hash(key); /* without hash_key's longer message */
+    if (hash == -1 || peek_known_hash((PyDictObject *)op, key, hash, &v) < 0) {
         PyErr_FormatUnraisable("Exception ignored in PyDict_GetItem(); consider using "
                                "PyDict_GetItemRef() or PyDict_GetItemWithError()");
     }
@@ -2500,7 +2501,7 @@ PyDict_GetItemString(PyObject *op, const char *key)
     PyObject *k = PyUnicode_FromString(key);
     if (!k) {
         PyErr_FormatUnraisable("Exception ignored in PyDict_GetItemString(); consider using "
-                               "PyDict_GetItemRefString()");
+                               "PyDict_GetItemStringRef()");
         return NULL;
     }
     PyObject *v = PyDict_GetItem(op, k);

@@ -2035,6 +2035,8 @@ PLAIN(StopAsyncIteration, "StopAsyncIteration", Exception, exception_vectorcall,
       "Signal the end from iterator.__anext__().")
 DERIVED(IncompleteInputError, "_IncompleteInputError", SyntaxError, PySyntaxErrorObject, syntaxerror,
         "incomplete input.")
+/* the name under which the reference exports the type itself */
+PyAPI_DATA(PyTypeObject) _PyExc_IncompleteInputError __attribute__((alias("NjExc_IncompleteInputError")));
 DERIVED(IndentationError, "IndentationError", SyntaxError, PySyntaxErrorObject, syntaxerror,
         "Improper indentation.")
 DERIVED(TabError, "TabError", IndentationError, PySyntaxErrorObject, syntaxerror,

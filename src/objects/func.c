@@ -760,7 +760,8 @@ PyObject *
 PyFunction_GetAnnotations(PyObject *o)
 {
     CHECK_FUNC(o, NULL)
-    return annotations_of(as_func(o));
+    PyFunctionObject *f = as_func(o);
+    return f->func_annotations || f->func_annotate ? annotations_of(f) : NULL;
 }
 
 int

@@ -222,7 +222,8 @@ nj_int_to_text(PyObject *op, int base, bool prefix)
 /* ---- in --------------------------------------------------------------------------- */
 
 /* Value of an ASCII character as a digit, 37 if it is none. */
-static const unsigned char digit_value[256] = {
+PyAPI_DATA(unsigned char) _PyLong_DigitValue[256];
+unsigned char _PyLong_DigitValue[256] = {
     37, 37, 37, 37, 37, 37, 37, 37, 37, 37, 37, 37, 37, 37, 37, 37,
     37, 37, 37, 37, 37, 37, 37, 37, 37, 37, 37, 37, 37, 37, 37, 37,
     37, 37, 37, 37, 37, 37, 37, 37, 37, 37, 37, 37, 37, 37, 37, 37,
@@ -263,7 +264,7 @@ from_power_of_two(const char *s, const char *end, Py_ssize_t ndigits, int shift,
         if (c == '_') {
             continue;
         }
-        acc |= (uint64_t)digit_value[(unsigned char)c] << have;
+        acc |= (uint64_t)_PyLong_DigitValue[(unsigned char)c] << have;
         have += shift;
         if (have >= PyLong_SHIFT) {
             z[k++] = (digit)acc & PyLong_MASK;
@@ -285,7 +286,7 @@ from_other_base(const char *s, const char *end, Py_ssize_t ndigits, int base, bo
         uint64_t m = 0;
         for (; s < end; s++) {
             if (*s != '_') {
-                m = m * (uint64_t)base + digit_value[(unsigned char)*s];
+                m = m * (uint64_t)base + _PyLong_DigitValue[(unsigned char)*s];
             }
         }
         return nj_int_from_i64(neg ? -(int64_t)m : (int64_t)m);
@@ -305,7 +306,7 @@ from_other_base(const char *s, const char *end, Py_ssize_t ndigits, int base, bo
     size_t n = 0;
     for (; s < end; s++) {
         if (*s != '_') {
-            unsigned char x = digit_value[(unsigned char)*s];
+            unsigned char x = _PyLong_DigitValue[(unsigned char)*s];
             if (n || x) {
                 text[n++] = x;
             }
@@ -402,7 +403,7 @@ parse_int(const char **ps, int base)
             prev = '0';
         }
     }
-    while (digit_value[(unsigned char)*s] < base || *s == '_') {
+    while (_PyLong_DigitValue[(unsigned char)*s] < base || *s == '_') {
         if (*s == '_') {
             if (prev == '_') {
                 *ps = s - 1;
@@ -587,7 +588,7 @@ PyOS_strtoul(const char *str, char **ptr, int base)
     char p = s[0] == '0' ? (char)(s[1] | 0x20) : 0;
     int want = p == 'x' ? 16 : p == 'o' ? 8 : p == 'b' ? 2 : 0;
     if (want && (base == 0 || base == want)) {
-        if (digit_value[(unsigned char)s[2]] >= want) {
+        if (_PyLong_DigitValue[(unsigned char)s[2]] >= want) {
             if (ptr) {
                 *ptr = (char *)s + 1;
             }
@@ -620,7 +621,7 @@ PyOS_strtoul(const char *str, char **ptr, int base)
     unsigned long v = 0;
     bool over = false;
     int d;
-    while ((d = digit_value[(unsigned char)*s]) < base) {
+    while ((d = _PyLong_DigitValue[(unsigned char)*s]) < base) {
         unsigned long t;
         over |= __builtin_mul_overflow(v, (unsigned long)base, &t);
         over |= __builtin_add_overflow(t, (unsigned long)d, &v);

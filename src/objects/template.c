@@ -210,6 +210,14 @@ nj_template_make(PyObject *strings, PyObject *interpolations)
     return template_alloc(&NjTemplate_Type, strings, interpolations);
 }
 
+/* Both arguments are tuples, the strings one longer than the interpolations. */
+PyAPI_FUNC(PyObject *) _PyTemplate_Build(PyObject *strings, PyObject *interpolations);
+PyObject *
+_PyTemplate_Build(PyObject *strings, PyObject *interpolations)
+{
+    return nj_template_make(strings, interpolations);
+}
+
 static PyObject *
 template_new(PyTypeObject *type, PyObject *args, PyObject *kwds)
 {

@@ -198,9 +198,9 @@ extern PyTypeObject NjConstEvaluator_Type;
 extern PyTypeObject NjMethodWrapper_Type;
 extern PyTypeObject NjNamespace_Type;
 extern PyTypeObject NjGenericAliasIter_Type;
-extern PyTypeObject _PyNone_Type;
-extern PyTypeObject _PyNotImplemented_Type;
-extern PyTypeObject _PyUnion_Type;
+PyAPI_DATA(PyTypeObject) _PyNone_Type;
+PyAPI_DATA(PyTypeObject) _PyNotImplemented_Type;
+PyAPI_DATA(PyTypeObject) _PyUnion_Type;
 extern PyObject nj_no_default; /* typing.NoDefault */
 
 /* a | b of types: new reference (may be NotImplemented) or NULL. (union.c) */

@@ -566,6 +566,31 @@ PyType_GetModuleByDef(PyTypeObject *type, PyModuleDef *def)
     return NULL;
 }
 
+/* The first type with this token, borrowed. A type being made has no MRO: its bases then. */
+static PyTypeObject *
+find_token(PyTypeObject *type, void *token)
+{
+    if (!nj_type_is_heap(type)) {
+        return NULL;
+    }
+    if (((PyHeapTypeObject *)type)->ht_token == token) {
+        return type;
+    }
+    PyObject *mro = type->tp_mro, *types = mro ? mro : type->tp_bases;
+    for (Py_ssize_t i = 0; types && i < PyTuple_GET_SIZE(types); i++) {
+        PyTypeObject *t = (PyTypeObject *)PyTuple_GET_ITEM(types, i);
+        if (!mro) {
+            t = find_token(t, token);
+        } else if (!nj_type_is_heap(t) || ((PyHeapTypeObject *)t)->ht_token != token) {
+            t = NULL;
+        }
+        if (t) {
+            return t;
+        }
+    }
+    return NULL;
+}
+
 int
 PyType_GetBaseByToken(PyTypeObject *type, void *token, PyTypeObject **result)
 {
@@ -580,17 +605,11 @@ PyType_GetBaseByToken(PyTypeObject *type, void *token, PyTypeObject **result)
         PyErr_Format(PyExc_TypeError, "expected a type, got a '%T' object", type);
         return -1;
     }
-    PyObject *mro = type->tp_mro;
-    for (Py_ssize_t i = 0; mro && i < PyTuple_GET_SIZE(mro); i++) {
-        PyTypeObject *t = (PyTypeObject *)PyTuple_GET_ITEM(mro, i);
-        if (nj_type_is_heap(t) && ((PyHeapTypeObject *)t)->ht_token == token) {
-            if (result) {
-                *result = (PyTypeObject *)Py_NewRef(t);
-            }
-            return 1;
-        }
+    PyTypeObject *found = find_token(type, token);
+    if (found && result) {
+        *result = (PyTypeObject *)Py_NewRef(found);
     }
-    return 0;
+    return found != NULL;
 }
 
 static Py_ssize_t

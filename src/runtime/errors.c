@@ -644,20 +644,6 @@ print_unraisable(PyObject *file, PyObject *msg, PyObject *obj, PyObject *exc,
         PyFile_WriteString(":\n", file);
     }
     if (exc && exc != Py_None) {
-        if (!nj_tstate()->interp->rt.shutting_down) {
-            /* the traceback module shows notes, causes, suggestions */
-            NJ_OWN mod = PyImport_ImportModule("traceback");
-            if (mod) {
-                NJ_OWN f = PyObject_GetAttrString(mod, "_print_exception_bltin");
-                NJ_OWN res = f ? PyObject_CallOneArg(f, exc) : NULL;
-                NJ_OWN err = nj_sys_peek(NJ_ID(stderr));
-                Py_XINCREF(err);
-                if (res && err == file) {
-                    return;
-                }
-            }
-            PyErr_Clear();
-        }
         if (tb && tb != Py_None && PyTraceBack_Print(tb, file) < 0) {
             PyErr_Clear();
         }

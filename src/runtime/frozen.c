@@ -30,6 +30,9 @@ optional_on(void)
 int
 nj_frozen_find(PyObject *name, NjFrozen *out)
 {
+    if (!name || !PyUnicode_Check(name)) {
+        return 0;
+    }
     bool all = optional_on();
     for (const NjFrozen *f = nj_frozen_table; f->name; f++) {
         if ((all || !f->optional) && PyUnicode_EqualToUTF8(name, f->name)) {

@@ -108,6 +108,19 @@ _Py_NewReferenceNoTotal(PyObject *op)
     op->ob_refcnt_full = 1;
 }
 
+/* The total of references is kept by debug builds of the reference alone. */
+PyAPI_FUNC(void) _Py_ForgetReference(PyObject *op);
+void
+_Py_ForgetReference(PyObject *Py_UNUSED(op))
+{
+}
+
+/* A place for a debugger's breakpoint. */
+void
+_Py_BreakPoint(void)
+{
+}
+
 void
 _Py_ResurrectReference(PyObject *op)
 {

@@ -113,6 +113,7 @@ nj_is_main_interp(NjInterp *interp)
 }
 
 /* pending.c, signals.c */
+PyAPI_FUNC(void) _Py_RestoreSignals(void);
 void nj_pending_init(NjPending *p);
 int nj_pending_run(NjInterp *interp);
 int nj_signals_run(void);

@@ -882,6 +882,21 @@ PyInit__signal(void)
     return PyModuleDef_Init(&signal_def);
 }
 
+PyAPI_FUNC(int) _PyOS_IsMainThread(void);
+int
+_PyOS_IsMainThread(void)
+{
+    return nj_is_main_thread() && nj_is_main_interp(nj_interp());
+}
+
+/* For a child process about to exec: what nj_signals_init ignores is not ignored there. */
+void
+_Py_RestoreSignals(void)
+{
+    PyOS_setsig(SIGPIPE, SIG_DFL);
+    PyOS_setsig(SIGXFSZ, SIG_DFL);
+}
+
 int
 nj_signals_init(bool install)
 {

@@ -36,7 +36,7 @@ nj_sys_peek(PyObject *name)
     PyObject *exc = PyErr_GetRaisedException();
     PyObject *v = PyDict_GetItemWithError(d, name);
     if (PyErr_Occurred()) {
-        PyErr_Clear();
+        PyErr_FormatUnraisable("Exception ignored in PySys_GetObject()");
     }
     PyErr_SetRaisedException(exc);
     return v;
@@ -1611,7 +1611,15 @@ nj_sys_set_config(PyThreadState *tstate)
 PyObject *
 PySys_GetXOptions(void)
 {
-    return nj_sys_peek(NJ_ID(_xoptions));
+    PyObject *d = nj_sys_peek(NJ_ID(_xoptions));
+    if (d && PyDict_Check(d)) {
+        return d;
+    }
+    NJ_OWN fresh = PyDict_New();
+    if (!fresh || PyDict_SetItem(nj_interp()->sysdict, NJ_ID(_xoptions), fresh) < 0) {
+        return NULL;
+    }
+    return fresh; /* borrowed from sys */
 }
 
 void

@@ -236,7 +236,8 @@ print_source(PyObject *file, PyObject *filename, int line)
     NJ_OWN linecache = PyImport_ImportModule("linecache");
     NJ_OWN text = linecache ? PyObject_CallMethod(linecache, "getline", "Oi", filename, line)
                             : NULL;
-    NJ_OWN stripped = text ? PyObject_CallMethod(text, "strip", NULL) : NULL;
+    NJ_OWN unindented = text ? PyObject_CallMethod(text, "lstrip", NULL) : NULL;
+    NJ_OWN stripped = unindented ? PyObject_CallMethod(unindented, "rstrip", "s", "\r\n") : NULL;
     if (!stripped || !PyUnicode_Check(stripped) || PyUnicode_GET_LENGTH(stripped) == 0) {
         PyErr_Clear();
         PyErr_SetRaisedException(exc);

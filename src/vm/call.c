@@ -674,6 +674,10 @@ PyObject *
 nj_builtins_of(PyObject *globals)
 {
     PyObject *b;
+    if (!PyDict_Check(globals)) {
+        PyErr_BadInternalCall();
+        return NULL;
+    }
     if (nj_dict_find(globals, NJ_ID(__builtins__), &b) < 0) {
         return NULL;
     }

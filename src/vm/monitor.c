@@ -1074,6 +1074,13 @@ PyEval_SetProfile(Py_tracefunc func, PyObject *arg)
     }
 }
 
+PyAPI_FUNC(int) _PyEval_SetProfile(PyThreadState *tstate, Py_tracefunc func, PyObject *arg);
+int
+_PyEval_SetProfile(PyThreadState *tstate, Py_tracefunc func, PyObject *arg)
+{
+    return nj_set_profile(tstate, func, arg);
+}
+
 void
 PyEval_SetTrace(Py_tracefunc func, PyObject *arg)
 {

@@ -183,6 +183,31 @@ raise_unexpected_keyword(const char *fname, const char *paren, const char *const
     }
 }
 
+/* Keyword arguments of the parameters given by position, and unknown ones. */
+static void
+raise_left_over(const char *fname, const char *paren, const char *const *names,
+                int nposonly, Py_ssize_t nargs, const Keywords *kw)
+{
+    for (Py_ssize_t i = nposonly; i < nargs; i++) {
+        PyObject *twice;
+        int r = find_keyword(kw, names[i], &twice);
+        if (r > 0) {
+            PyErr_Format(PyExc_TypeError,
+                         "argument for %.200s%s given by name ('%s') and position (%zd)",
+                         fname ? fname : "function", paren, names[i], i + 1);
+        }
+        if (r) {
+            return;
+        }
+    }
+    raise_unexpected_keyword(fname ? fname : "this function", paren, names, nposonly, kw);
+    if (!PyErr_Occurred()) {
+        /* a key whose hash or comparison lies */
+        PyErr_Format(PyExc_TypeError, "invalid keyword argument for %.200s%s",
+                     fname ? fname : "this function", paren);
+    }
+}
+
 /* The heart of binding. names: all parameters, nposonly leading "" ones, npos that may be
  * given by position, nreq required ones among those, nkwreq required keyword-only ones. */
 static int
@@ -249,20 +274,7 @@ bind(const char *fname, const char *paren, const char *const *names, int npos, i
     if (found == nkw) {
         return 0;
     }
-    for (int i = nposonly; i < nargs; i++) {
-        PyObject *twice;
-        int r = find_keyword(kw, names[i], &twice);
-        if (r < 0) {
-            return -1;
-        }
-        if (r) {
-            PyErr_Format(PyExc_TypeError,
-                         "argument for %.200s%s given by name ('%s') and position (%d)",
-                         fname, paren, names[i], i + 1);
-            return -1;
-        }
-    }
-    raise_unexpected_keyword(fname, paren, names, nposonly, kw);
+    raise_left_over(fname, paren, names, nposonly, nargs, kw);
     return -1;
 }
 
@@ -401,6 +413,24 @@ get_buffer(PyObject *arg, Py_buffer *view, int flags, const char *expected,
     return 0;
 }
 
+/* Memory that the object keeps without being asked: nothing is released later. */
+static int
+borrow_buffer(PyObject *arg, const char **out, Py_ssize_t *size, Complaint *why)
+{
+    PyBufferProcs *pb = Py_TYPE(arg)->tp_as_buffer;
+    if (pb && pb->bf_releasebuffer) {
+        FAIL("read-only bytes-like object");
+    }
+    Py_buffer view;
+    if (get_buffer(arg, &view, PyBUF_SIMPLE, "read-only bytes-like object", why) < 0) {
+        return -1;
+    }
+    *out = view.buf;
+    *size = view.len;
+    PyBuffer_Release(&view);
+    return 0;
+}
+
 static int
 convert_encoded(PyObject *arg, const char **format, Va *va, Cleanups *undo,
                 Complaint *why)
@@ -456,11 +486,7 @@ convert_encoded(PyObject *arg, const char **format, Va *va, Cleanups *undo,
         }
     } else {
         if (!sized && strlen(data) != (size_t)size) {
-            PyErr_SetString(PyExc_ValueError,
-                            mode == 's' || PyUnicode_Check(arg)
-                                ? "embedded null character"
-                                : "embedded null byte");
-            return -1;
+            FAIL("encoded string without null bytes");
         }
         *out = PyMem_Malloc((size_t)size + 1);
         if (!*out) {
@@ -518,37 +544,16 @@ convert_text(char code, PyObject *arg, const char **format, Va *va, Cleanups *un
                 FAIL("(unicode conversion error)");
             }
         } else {
-            PyBufferProcs *pb = Py_TYPE(arg)->tp_as_buffer;
-            if (!pb || !pb->bf_getbuffer || pb->bf_releasebuffer) {
-                FAIL(bytes_only ? "read-only bytes-like object"
-                     : none_ok  ? "str, read-only bytes-like object or None"
-                                  : "str or read-only bytes-like object");
-            }
-            Py_buffer view;
-            if (get_buffer(arg, &view, PyBUF_SIMPLE, "read-only bytes-like object",
-                           why) < 0) {
-                return -1;
-            }
-            *out = view.buf;
-            *size_out = view.len;
-            PyBuffer_Release(&view);
+            return borrow_buffer(arg, out, size_out, why);
         }
         return 0;
     }
     if (bytes_only) {
-        PyBufferProcs *pb = Py_TYPE(arg)->tp_as_buffer;
-        if (!pb || !pb->bf_getbuffer || pb->bf_releasebuffer) {
-            FAIL(PyBytes_Check(arg) ? "bytes" : "read-only bytes-like object");
-        }
-        Py_buffer view;
-        if (get_buffer(arg, &view, PyBUF_SIMPLE, "read-only bytes-like object", why) <
-            0) {
+        Py_ssize_t size;
+        if (borrow_buffer(arg, out, &size, why) < 0) {
             return -1;
         }
-        *out = view.buf;
-        size_t size = (size_t)view.len;
-        PyBuffer_Release(&view);
-        if (strlen(*out) != size) {
+        if (strlen(*out) != (size_t)size) {
             PyErr_SetString(PyExc_ValueError, "embedded null byte");
             return -1;
         }
@@ -760,8 +765,7 @@ convert_one(PyObject *arg, const char **format, Va *va, Cleanups *undo, Complain
     }
     case 'w': {
         if (**format != '*') {
-            PyErr_SetString(PyExc_SystemError, "invalid use of 'w' format character");
-            return -1;
+            FAIL("(invalid use of 'w' format character)");
         }
         (*format)++;
         Py_buffer *view = va_arg(va->ap, Py_buffer *);
@@ -821,7 +825,8 @@ convert_item(PyObject *arg, const char **format, Va *va, Cleanups *undo, int dep
     }
     const char *f = ++*format;
     int level = 0, n = 0;
-    for (const char *p = f;; p++) {
+    bool borrows = false; /* some unit keeps pointers into its argument */
+    for (const char *p = f; *p && *p != ':' && *p != ';'; p++) {
         if (*p == '(') {
             n += level == 0;
             level++;
@@ -829,14 +834,15 @@ convert_item(PyObject *arg, const char **format, Va *va, Cleanups *undo, int dep
             if (level-- == 0) {
                 break;
             }
-        } else if (*p == '\0' || *p == ':' || *p == ';') {
-            PyErr_SetString(PyExc_SystemError, "missing ')' in getargs format");
-            return -1;
-        } else if (level == 0 && (is_unit(*p) || *p == 'e')) {
-            if (*p == 'e') {
-                p++; /* "es", "et" are one unit */
+        } else if (*p == 'e') {
+            n += level == 0;
+            if (p[1] == 's' || p[1] == 't') {
+                p++; /* one unit */
             }
-            n++;
+        } else if (is_unit(*p)) {
+            n += level == 0;
+            borrows |= (strchr("szy", *p) && p[1] != '*') || strchr("SYU", *p) ||
+                       (*p == 'O' && p[1] != '&');
         }
     }
     if (!PySequence_Check(arg) || PyUnicode_Check(arg) || PyBytes_Check(arg) ||
@@ -845,13 +851,18 @@ convert_item(PyObject *arg, const char **format, Va *va, Cleanups *undo, int dep
                  arg == Py_None ? "None" : Py_TYPE(arg)->tp_name);
         return -1;
     }
+    borrows &= !PyTuple_Check(arg);
+    if (borrows && PyErr_WarnFormat(PyExc_DeprecationWarning, 0,
+                                    "argument must be %d-item tuple, not %T", n, arg) < 0) {
+        return -1;
+    }
     Py_ssize_t size = PySequence_Size(arg);
     if (size < 0) {
         return -1;
     }
     if (size != n) {
         snprintf(why->text, sizeof(why->text), "must be %s of length %d, not %zd",
-                 PyTuple_Check(arg) ? "tuple" : "sequence", n, size);
+                 borrows || PyTuple_Check(arg) ? "tuple" : "sequence", n, size);
         return -1;
     }
     for (int i = 0; i < n; i++) {
@@ -911,7 +922,7 @@ raise_complaint(const Complaint *why, Py_ssize_t iarg, const char *fname,
 
 /* What a format says about counts, and where its names are. */
 typedef struct FormatInfo {
-    int max, min, maxpos;
+    int max, min;
     const char *fname;   /* after ':', or NULL */
     const char *message; /* after ';', or NULL */
 } FormatInfo;
@@ -919,7 +930,7 @@ typedef struct FormatInfo {
 static int
 scan_format(const char *format, FormatInfo *info)
 {
-    int level = 0, max = 0, min = -1, maxpos = -1;
+    int level = 0, max = 0, min = -1;
     *info = (FormatInfo){0};
     for (const char *p = format; *p; p++) {
         if (*p == ':') {
@@ -941,8 +952,6 @@ scan_format(const char *format, FormatInfo *info)
         } else if (level == 0) {
             if (*p == '|') {
                 min = max;
-            } else if (*p == '$') {
-                maxpos = max;
             } else if (*p == 'e') {
                 max++;
                 if (p[1]) {
@@ -959,7 +968,6 @@ scan_format(const char *format, FormatInfo *info)
     }
     info->max = max;
     info->min = min < 0 ? max : min;
-    info->maxpos = maxpos < 0 ? max : maxpos;
     return 0;
 }
 
@@ -1085,29 +1093,37 @@ _PyArg_ParseStack(PyObject *const *args, Py_ssize_t nargs, const char *format, .
 
 /* ---- formats with keywords --------------------------------------------------------- */
 
-/* Steps over a unit for which no argument was given, with its C arguments. */
-static void
+/* Steps over a unit for which no argument was given, with its C arguments. False if
+ * there is no such unit. */
+static bool
 skip_one(const char **format, Va *va)
 {
     char code = *(*format)++;
     if (code == '(') {
         while (**format != ')') {
-            skip_one(format, va);
+            if (!skip_one(format, va)) {
+                return false;
+            }
         }
         (*format)++;
-        return;
+        return true;
     }
     if (code == 'e') {
         (void)va_arg(va->ap, const char *);
-        if (**format) {
-            (*format)++;
+        if (**format != 's' && **format != 't') {
+            return false;
         }
+        (*format)++;
         (void)va_arg(va->ap, void *);
         if (**format == '#') {
             (*format)++;
             (void)va_arg(va->ap, Py_ssize_t *);
         }
-        return;
+        return true;
+    }
+    if (!code || !strchr("bBhHiIlLnpkKfdDcCszySYUwO", code) ||
+        (code == 'w' && **format != '*')) {
+        return false;
     }
     (void)va_arg(va->ap, void *);
     if (code == 'O' && (**format == '!' || **format == '&')) {
@@ -1120,80 +1136,160 @@ skip_one(const char **format, Va *va)
         (*format)++;
         (void)va_arg(va->ap, Py_ssize_t *);
     }
+    return true;
 }
 
 #define MAX_KEYWORDS 64
+
+static bool
+at_end(const char *format)
+{
+    return !*format || *format == ':' || *format == ';';
+}
+
+/* Walks format and names side by side: what is wrong with a format shows when it is reached. */
+static bool
+walk_keywords(PyObject *const *args, Py_ssize_t nargs, const Keywords *kw,
+              const char *format, const char *const *names, const char *fname,
+              const char *message, Va *va, Cleanups *undo)
+{
+    const char *called = fname ? fname : "function", *paren = fname ? "()" : "";
+    int total = 0, nposonly = 0;
+    for (; names[total]; total++) {
+        if (!names[total][0]) {
+            if (total != nposonly) {
+                PyErr_SetString(PyExc_SystemError, "Empty keyword parameter name");
+                return false;
+            }
+            nposonly++;
+        }
+    }
+    Py_ssize_t left = keyword_count(kw);
+    if (nargs + left > total) {
+        PyErr_Format(PyExc_TypeError, "%.200s%s takes at most %d %sargument%s (%zd given)",
+                     called, paren, total, nargs == 0 ? "keyword " : "",
+                     total == 1 ? "" : "s", nargs + left);
+        return false;
+    }
+    int min = INT_MAX, max = INT_MAX;
+    bool missing_posonly = false;
+    Complaint why = {{0}, {0}};
+    for (int i = 0; i < total; i++) {
+        if (*format == '|') {
+            if (min != INT_MAX || max != INT_MAX) {
+                PyErr_SetString(PyExc_SystemError,
+                                min != INT_MAX
+                                    ? "Invalid format string (| specified twice)"
+                                    : "Invalid format string ($ before |)");
+                return false;
+            }
+            min = i;
+            format++;
+        }
+        if (*format == '$') {
+            if (max != INT_MAX) {
+                PyErr_SetString(PyExc_SystemError,
+                                "Invalid format string ($ specified twice)");
+                return false;
+            }
+            max = i;
+            format++;
+            if (max < nposonly) {
+                PyErr_SetString(PyExc_SystemError, "Empty parameter name after $");
+                return false;
+            }
+            if (missing_posonly) {
+                break; /* only the limits were still wanted */
+            }
+            if (nargs > max) {
+                if (max == 0) {
+                    PyErr_Format(PyExc_TypeError, "%.200s%s takes no positional arguments",
+                                 called, paren);
+                } else {
+                    PyErr_Format(PyExc_TypeError,
+                                 "%.200s%s takes %s %d positional argument%s (%zd given)",
+                                 called, paren, min != INT_MAX ? "at most" : "exactly", max,
+                                 max == 1 ? "" : "s", nargs);
+                }
+                return false;
+            }
+        }
+        if (at_end(format)) {
+            PyErr_Format(PyExc_SystemError,
+                         "More keyword list entries (%d) than format specifiers (%d)", total,
+                         i);
+            return false;
+        }
+        PyObject *arg = NULL;
+        if (!missing_posonly) {
+            if (i < nargs) {
+                arg = args[i];
+            } else if (left && i >= nposonly) {
+                int r = find_keyword(kw, names[i], &arg);
+                if (r < 0) {
+                    return false;
+                }
+                left -= r;
+            }
+            if (arg) {
+                if (convert_item(arg, &format, va, undo, 0, &why) < 0) {
+                    raise_complaint(&why, i + 1, fname, message);
+                    return false;
+                }
+                continue;
+            }
+            if (i < min) {
+                if (i >= nposonly) {
+                    PyErr_Format(PyExc_TypeError,
+                                 "%.200s%s missing required argument '%s' (pos %d)", called,
+                                 paren, names[i], i + 1);
+                    return false;
+                }
+                missing_posonly = true; /* the message wants the limits: go on */
+            }
+            if (!left && !missing_posonly) {
+                return true;
+            }
+        }
+        const char *unit = format;
+        if (!skip_one(&format, va)) {
+            PyErr_Format(PyExc_SystemError, "impossible<bad format char>: '%s'", unit);
+            return false;
+        }
+    }
+    if (missing_posonly) {
+        int limit = Py_MIN(nposonly, min);
+        PyErr_Format(PyExc_TypeError, "%.200s%s takes %s %d positional argument%s (%zd given)",
+                     called, paren, limit < Py_MIN(max, total) ? "at least" : "exactly", limit,
+                     limit == 1 ? "" : "s", nargs);
+        return false;
+    }
+    if (!at_end(format) && *format != '|' && *format != '$') {
+        PyErr_Format(PyExc_SystemError,
+                     "more argument specifiers than keyword list entries "
+                     "(remaining format:'%s')",
+                     format);
+        return false;
+    }
+    if (left) {
+        raise_left_over(fname, paren, names, nposonly, nargs, kw);
+        return false;
+    }
+    return true;
+}
 
 static int
 parse_keywords(PyObject *const *args, Py_ssize_t nargs, const Keywords *kw,
                const char *format, const char *const *names, va_list ap)
 {
-    FormatInfo info;
-    if (scan_format(format, &info) < 0) {
-        return 0;
-    }
-    int total = 0, nposonly = 0;
-    while (names[total]) {
-        if (!names[total][0]) {
-            if (total != nposonly) {
-                PyErr_SetString(PyExc_SystemError, "Empty keyword parameter name");
-                return 0;
-            }
-            nposonly++;
-        }
-        total++;
-    }
-    if (total != info.max) {
-        if (total < info.max) {
-            PyErr_Format(PyExc_SystemError,
-                         "more argument specifiers than keyword list entries "
-                         "(remaining format:'%s')",
-                         format);
-        } else {
-            PyErr_Format(PyExc_SystemError,
-                         "more keyword list entries (%d) than format specifiers (%d)",
-                         total, info.max);
-        }
-        return 0;
-    }
-    PyObject *fixed[MAX_KEYWORDS];
-    PyObject **got = fixed;
-    if (total > MAX_KEYWORDS) {
-        got = PyMem_Malloc((size_t)total * sizeof(PyObject *));
-        if (!got) {
-            PyErr_NoMemory();
-            return 0;
-        }
-    }
-    const char *fname = info.fname ? info.fname : "function";
-    int nreq = info.min < info.maxpos ? info.min : info.maxpos;
-    int nkwreq = info.min > info.maxpos ? info.min - info.maxpos : 0;
+    const char *tail = format + strcspn(format, ":;");
     Cleanups undo = {0, NJ_ARRAY_LEN(undo.fixed), undo.fixed, {{0}}};
-    Complaint why = {{0}, {0}};
-    bool ok = false;
-    if (bind(fname, info.fname ? "()" : "", names, info.maxpos, nreq, nkwreq, args, nargs,
-             kw, got) == 0) {
-        Va va;
-        va_copy(va.ap, ap);
-        ok = true;
-        for (int i = 0; i < total; i++) {
-            while (*format == '|' || *format == '$') {
-                format++;
-            }
-            if (!got[i]) {
-                skip_one(&format, &va);
-            } else if (convert_item(got[i], &format, &va, &undo, 0, &why) < 0) {
-                raise_complaint(&why, i + 1, info.fname, info.message);
-                ok = false;
-                break;
-            }
-        }
-        va_end(va.ap);
-    }
+    Va va;
+    va_copy(va.ap, ap);
+    bool ok = walk_keywords(args, nargs, kw, format, names, *tail == ':' ? tail + 1 : NULL,
+                            *tail == ';' ? tail + 1 : NULL, &va, &undo);
+    va_end(va.ap);
     finish_cleanups(&undo, !ok);
-    if (got != fixed) {
-        PyMem_Free(got);
-    }
     return ok;
 }
 

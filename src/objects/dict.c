@@ -902,7 +902,8 @@ insert_steal(PyDictObject *mp, PyObject *key, Py_hash_t hash, PyObject *value)
         PyObject **slot = value_addr(mp, ix);
         PyObject *old = *slot;
         if (NJ_LIKELY(old != NULL)) {
-            if (nj_dict_is_watched(mp) && old != value) {
+            /* the reference tells of storing the same value only with shared keys */
+            if (nj_dict_is_watched(mp) && (old != value || mp->ma_values)) {
                 tell_watchers(PyDict_EVENT_MODIFIED, mp, key, value);
                 ix = find_entry(mp, key, hash);
                 if (ix < 0 || !*(slot = value_addr(mp, ix))) {
@@ -1036,9 +1037,11 @@ clear_dict(PyDictObject *mp)
         }
         return;
     }
-    NjDictKeys *k = mp->ma_keys;
+    if (mp->ma_keys == EMPTY_KEYS) {
+        return;
+    }
     notify(PyDict_EVENT_CLEARED, mp, NULL, NULL);
-    k = mp->ma_keys;
+    NjDictKeys *k = mp->ma_keys;
     if (k == EMPTY_KEYS) {
         return;
     }

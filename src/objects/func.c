@@ -59,8 +59,8 @@ tell_watchers(PyFunction_WatchEvent event, PyFunctionObject *func, PyObject *val
             vm->func_watchers[i](event, func, value) < 0) {
             static const char *const names[] = {"CREATE", "DESTROY", "MODIFY_CODE",
                                                 "MODIFY_DEFAULTS", "MODIFY_KWDEFAULTS"};
-            PyErr_FormatUnraisable("Exception ignored in %s watcher callback for function "
-                                   "%U at %p",
+            PyErr_FormatUnraisable("Exception ignored in PyFunction_EVENT_%s watcher callback "
+                                   "for function %U at %p",
                                    names[event], func->func_qualname, func);
         }
     }
@@ -761,7 +761,7 @@ PyFunction_GetAnnotations(PyObject *o)
 {
     CHECK_FUNC(o, NULL)
     PyFunctionObject *f = as_func(o);
-    return f->func_annotations || f->func_annotate ? annotations_of(f) : NULL;
+    return f->func_annotations || f->func_annotate ? annotations_of(f) : Py_None;
 }
 
 int

@@ -36,7 +36,7 @@ nj_sys_peek(PyObject *name)
     PyObject *exc = PyErr_GetRaisedException();
     PyObject *v = PyDict_GetItemWithError(d, name);
     if (PyErr_Occurred()) {
-        PyErr_FormatUnraisable("Exception ignored in PySys_GetObject()");
+        PyErr_Clear();
     }
     PyErr_SetRaisedException(exc);
     return v;
@@ -76,7 +76,7 @@ PySys_GetObject(const char *name)
         Py_DECREF(s);
     }
     if (PyErr_Occurred()) {
-        PyErr_Clear();
+        PyErr_FormatUnraisable("Exception ignored in PySys_GetObject()");
     }
     PyErr_SetRaisedException(exc);
     return v;

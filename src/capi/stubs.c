@@ -2,7 +2,8 @@
  *
  * Their prototypes stand in headers that are none of ours to read, so every stub has the
  * same C shape and takes its exported name as its assembler name. It returns zero, which
- * is NULL to a caller that expects an object, with a SystemError that names it.
+ * is NULL to a caller that expects an object, with a SystemError that names it. Stubs are
+ * weak: a definition elsewhere takes their place.
  * SPDX-License-Identifier: MIT
  */
 #include "nj.h"
@@ -22,9 +23,9 @@ stub_called(const char *name)
 }
 
 #define FUNC(name)                                                                     \
-    PyAPI_FUNC(void *) stub_##name(void) __asm__(#name);                               \
+    PyAPI_FUNC(void *) stub_##name(void) __asm__(#name) __attribute__((weak));         \
     void *stub_##name(void) { return stub_called(#name); }
 #define DATA(name, size)                                                               \
-    PyAPI_DATA(char) stub_##name[] __asm__(#name);                                     \
+    PyAPI_DATA(char) stub_##name[] __asm__(#name) __attribute__((weak));               \
     char stub_##name[size] __attribute__((aligned(16)));
 #include "capi/stubs.def"

@@ -146,7 +146,15 @@ unsigned_of(PyObject *o, uint64_t max, const char *c_type, uint64_t *result)
     return 0;
 }
 
-/* for PyArg_Parse */
+/* for PyArg_Parse: int as the reference complains about it, not as format i does */
+static int
+convert_int(PyObject *o, void *p)
+{
+    int v = PyLong_AsInt(o);
+    *(int *)p = v;
+    return v != -1 || !PyErr_Occurred();
+}
+
 static int
 convert_u32(PyObject *o, void *p)
 {
@@ -524,8 +532,8 @@ compressor_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     int format = FORMAT_XZ, check = -1;
     PyObject *preset_object = Py_None, *specs = Py_None;
     if (!st
-        || !PyArg_ParseTupleAndKeywords(args, kwargs, "|iiOO:LZMACompressor", names,
-                                        &format, &check, &preset_object, &specs)) {
+        || !PyArg_ParseTupleAndKeywords(args, kwargs, "|O&O&OO:LZMACompressor", names,
+                                        convert_int, &format, convert_int, &check, &preset_object, &specs)) {
         return NULL;
     }
     if (preset_object != Py_None && specs != Py_None) {
@@ -659,8 +667,8 @@ decompressor_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     int format = FORMAT_AUTO;
     PyObject *limit_object = Py_None, *specs = Py_None;
     if (!st
-        || !PyArg_ParseTupleAndKeywords(args, kwargs, "|iOO:LZMADecompressor", names,
-                                        &format, &limit_object, &specs)) {
+        || !PyArg_ParseTupleAndKeywords(args, kwargs, "|O&OO:LZMADecompressor", names,
+                                        convert_int, &format, &limit_object, &specs)) {
         return NULL;
     }
     uint64_t memlimit = UINT64_MAX;

@@ -87,6 +87,15 @@ failed(State *st, size_t code, const char *what)
     return true;
 }
 
+/* for PyArg_Parse: int as the reference complains about it, not as format i does */
+static int
+convert_int(PyObject *o, void *p)
+{
+    int v = PyLong_AsInt(o);
+    *(int *)p = v;
+    return v != -1 || !PyErr_Occurred();
+}
+
 /* ---- parameters --------------------------------------------------------------------- */
 
 typedef struct Parameter {
@@ -176,8 +185,8 @@ get_param_bounds(PyObject *module, PyObject *args, PyObject *kwargs)
     static char *names[] = {"parameter", "is_compress", NULL};
     State *st = PyModule_GetState(module);
     int parameter, compress;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "ip:get_param_bounds", names,
-                                     &parameter, &compress)) {
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O&p:get_param_bounds", names,
+                                     convert_int, &parameter, &compress)) {
         return NULL;
     }
     ZSTD_bounds b = compress ? ZSTD_cParam_getBounds((ZSTD_cParameter)parameter)
@@ -766,8 +775,8 @@ compressor_compress(PyObject *op, PyObject *args, PyObject *kwargs)
     static char *names[] = {"data", "mode", NULL};
     NJ_OWN_BUF data = {0};
     int mode = ZSTD_e_continue;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "y*|i:compress", names, &data,
-                                     &mode)) {
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "y*|O&:compress", names, &data,
+                                     convert_int, &mode)) {
         return NULL;
     }
     if (mode < ZSTD_e_continue || mode > ZSTD_e_end) {
@@ -785,7 +794,7 @@ compressor_flush(PyObject *op, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"mode", NULL};
     int mode = ZSTD_e_end;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|i:flush", names, &mode)) {
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O&:flush", names, convert_int, &mode)) {
         return NULL;
     }
     if (mode != ZSTD_e_end && mode != ZSTD_e_flush) {

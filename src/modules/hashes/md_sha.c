@@ -1,15 +1,12 @@
-/* _hashes.c - the modules _md5, _sha1 and _sha2.
+/* md_sha.c - MD5, SHA-1 and SHA-2, and the modules _md5, _sha1 and _sha2.
  *
- * RFC 1321 and FIPS 180-4. All six algorithms have the same frame: words of a state, a
- * block that fills up, a length appended at the end; they differ in the compression
- * function, word size, byte order and initial state (table `algorithms'). One type
- * implementation serves all; the algorithm hangs on the object. Large inputs are hashed
- * without the GIL, each object guarded by its own mutex.
+ * RFC 1321 and FIPS 180-4: words of a state, and a length appended at the end. The
+ * algorithms differ in the compression function, word size, byte order and initial state.
  * SPDX-License-Identifier: MIT
  */
 #include "nj.h"
 
-enum { GIL_MINSIZE = 2048 };
+#include "hashes_int.h"
 
 static const uint32_t md5_k[64] = {
     0xd76aa478, 0xe8c7b756, 0x242070db, 0xc1bdceee, 0xf57c0faf, 0x4787c62a,
@@ -59,42 +56,23 @@ static const uint64_t sha512_k[80] = {
     0x28db77f523047d84, 0x32caab7b40c72493, 0x3c9ebe0a15c9bebc, 0x431d67c49c100d4c,
     0x4cc5d4becb3e42b6, 0x597f299cfc657e2a, 0x5fcb6fab3ad6faec, 0x6c44198c4a475817,
 };
-static const uint32_t sha224_init[8] = {
+static const uint32_t sha224_init_words[8] = {
     0xc1059ed8, 0x367cd507, 0x3070dd17, 0xf70e5939,
     0xffc00b31, 0x68581511, 0x64f98fa7, 0xbefa4fa4,
 };
-static const uint32_t sha256_init[8] = {
+static const uint32_t sha256_init_words[8] = {
     0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
     0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19,
 };
-static const uint64_t sha384_init[8] = {
+static const uint64_t sha384_init_words[8] = {
     0xcbbb9d5dc1059ed8, 0x629a292a367cd507, 0x9159015a3070dd17, 0x152fecd8f70e5939,
     0x67332667ffc00b31, 0x8eb44a8768581511, 0xdb0c2e0d64f98fa7, 0x47b5481dbefa4fa4,
 };
-static const uint64_t sha512_init[8] = {
+static const uint64_t sha512_init_words[8] = {
     0x6a09e667f3bcc908, 0xbb67ae8584caa73b, 0x3c6ef372fe94f82b, 0xa54ff53a5f1d36f1,
     0x510e527fade682d1, 0x9b05688c2b3e6c1f, 0x1f83d9abfb41bd6b, 0x5be0cd19137e2179,
 };
 
-
-typedef struct Ctx {
-    union {
-        uint32_t w32[8];
-        uint64_t w64[8];
-    } h;
-    uint64_t length; /* bytes so far */
-    unsigned char block[128];
-} Ctx;
-
-typedef struct Algorithm {
-    const char *name;
-    int digest_size, block_size;
-    bool wide;   /* 64-bit words */
-    bool little; /* MD5 */
-    const void *init;
-    size_t init_size;
-    void (*compress)(Ctx *c, const unsigned char *block);
-} Algorithm;
 
 /* ---- compression functions ---------------------------------------------------------- */
 
@@ -133,7 +111,7 @@ be64(const unsigned char *p)
 }
 
 static void
-md5_compress(Ctx *ctx, const unsigned char *p)
+md5_compress(NjHashCtx *ctx, const unsigned char *p)
 {
     static const unsigned char shifts[4][4] = {
         {7, 12, 17, 22}, {5, 9, 14, 20}, {4, 11, 16, 23}, {6, 10, 15, 21}};
@@ -175,7 +153,7 @@ md5_compress(Ctx *ctx, const unsigned char *p)
 }
 
 static void
-sha1_compress(Ctx *ctx, const unsigned char *p)
+sha1_compress(NjHashCtx *ctx, const unsigned char *p)
 {
     uint32_t w[80];
     for (int i = 0; i < 16; i++) {
@@ -219,7 +197,7 @@ sha1_compress(Ctx *ctx, const unsigned char *p)
 }
 
 static void
-sha256_compress(Ctx *ctx, const unsigned char *p)
+sha256_compress(NjHashCtx *ctx, const unsigned char *p)
 {
     uint32_t w[64], v[8];
     for (int i = 0; i < 16; i++) {
@@ -252,7 +230,7 @@ sha256_compress(Ctx *ctx, const unsigned char *p)
 }
 
 static void
-sha512_compress(Ctx *ctx, const unsigned char *p)
+sha512_compress(NjHashCtx *ctx, const unsigned char *p)
 {
     uint64_t w[80], v[8];
     for (int i = 0; i < 16; i++) {
@@ -284,298 +262,154 @@ sha512_compress(Ctx *ctx, const unsigned char *p)
     }
 }
 
-static const uint32_t sha1_init[5] = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476,
+static const uint32_t md5_init_words[4] = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476};
+static const uint32_t sha1_init_words[5] = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476,
                                       0xc3d2e1f0};
 
-enum { MD5, SHA1, SHA224, SHA256, SHA384, SHA512, NALGORITHMS };
-
-static const Algorithm algorithms[NALGORITHMS] = {
-    [MD5] = {"md5", 16, 64, false, true, sha1_init, 16, md5_compress},
-    [SHA1] = {"sha1", 20, 64, false, false, sha1_init, 20, sha1_compress},
-    [SHA224] = {"sha224", 28, 64, false, false, sha224_init, 32, sha256_compress},
-    [SHA256] = {"sha256", 32, 64, false, false, sha256_init, 32, sha256_compress},
-    [SHA384] = {"sha384", 48, 128, true, false, sha384_init, 64, sha512_compress},
-    [SHA512] = {"sha512", 64, 128, true, false, sha512_init, 64, sha512_compress},
-};
-
-/* ---- the frame ---------------------------------------------------------------------- */
-
-static void
-ctx_init(Ctx *c, const Algorithm *a)
-{
-    memcpy(&c->h, a->init, a->init_size);
-    c->length = 0;
-}
-
-static void
-ctx_update(Ctx *c, const Algorithm *a, const unsigned char *p, size_t n)
-{
-    size_t bs = (size_t)a->block_size;
-    size_t used = (size_t)(c->length % bs);
-    c->length += n;
-    if (used) {
-        size_t take = bs - used < n ? bs - used : n;
-        memcpy(c->block + used, p, take);
-        p += take;
-        n -= take;
-        if (used + take < bs) {
-            return;
-        }
-        a->compress(c, c->block);
+/* init and blocks of an algorithm */
+#define MD_PARTS(name, initial, compress, block)                                  \
+    static void name##_init(NjHashCtx *c)                                                \
+    {                                                                                    \
+        memcpy(&c->h, initial, sizeof initial);                                          \
+    }                                                                                    \
+    static void name##_blocks(NjHashCtx *c, const unsigned char *p, size_t n)            \
+    {                                                                                    \
+        for (; n; n--, p += block) {                                                     \
+            compress(c, p);                                                              \
+        }                                                                                \
     }
-    for (; n >= bs; p += bs, n -= bs) {
-        a->compress(c, p);
-    }
-    memcpy(c->block, p, n);
-}
+MD_PARTS(md5, md5_init_words, md5_compress, 64)
+MD_PARTS(sha1, sha1_init_words, sha1_compress, 64)
+MD_PARTS(sha224, sha224_init_words, sha256_compress, 64)
+MD_PARTS(sha256, sha256_init_words, sha256_compress, 64)
+MD_PARTS(sha384, sha384_init_words, sha512_compress, 128)
+MD_PARTS(sha512, sha512_init_words, sha512_compress, 128)
 
-static void
-ctx_digest(const Ctx *from, const Algorithm *a, unsigned char *out)
+/* Appends the padding and the length, and writes the words of the state. */
+NJ_INLINE void
+finish(NjHashCtx *c, unsigned char *out, bool wide, bool little,
+       void (*compress)(NjHashCtx *, const unsigned char *))
 {
-    Ctx c = *from;
-    size_t bs = (size_t)a->block_size, lenbytes = bs / 8;
-    size_t used = (size_t)(c.length % bs);
-    c.block[used++] = 0x80;
+    size_t bs = wide ? 128 : 64, lenbytes = bs / 8, used = c->used;
+    c->block[used++] = 0x80;
     if (used > bs - lenbytes) {
-        memset(c.block + used, 0, bs - used);
-        a->compress(&c, c.block);
+        memset(c->block + used, 0, bs - used);
+        compress(c, c->block);
         used = 0;
     }
-    memset(c.block + used, 0, bs - used);
-    uint64_t bits = c.length << 3, high = c.length >> 61;
+    memset(c->block + used, 0, bs - used);
+    uint64_t bits = c->length << 3, high = c->length >> 61;
     for (int i = 0; i < 8; i++) {
-        c.block[a->little ? bs - 8 + (size_t)i : bs - 1 - (size_t)i] =
+        c->block[little ? bs - 8 + (size_t)i : bs - 1 - (size_t)i] =
             (unsigned char)(bits >> (8 * i));
     }
-    if (a->wide) {
-        c.block[bs - 9] = (unsigned char)high;
+    if (wide) {
+        c->block[bs - 9] = (unsigned char)high;
     }
-    a->compress(&c, c.block);
-    int word = a->wide ? 8 : 4;
-    for (int i = 0; i < a->digest_size; i++) {
+    compress(c, c->block);
+    int word = wide ? 8 : 4;
+    for (int i = 0; i < c->digest_size; i++) {
         int k = i / word, byte = i % word;
-        uint64_t w = a->wide ? c.h.w64[k] : c.h.w32[k];
-        int shift = a->little ? 8 * byte : 8 * (word - 1 - byte);
+        uint64_t w = wide ? c->h.w64[k] : c->h.w32[k];
+        int shift = little ? 8 * byte : 8 * (word - 1 - byte);
         out[i] = (unsigned char)(w >> shift);
     }
 }
 
+static void
+md5_finish(NjHashCtx *c, unsigned char *out)
+{
+    finish(c, out, false, true, md5_compress);
+}
+
+static void
+sha1_finish(NjHashCtx *c, unsigned char *out)
+{
+    finish(c, out, false, false, sha1_compress);
+}
+
+static void
+sha256_finish(NjHashCtx *c, unsigned char *out)
+{
+    finish(c, out, false, false, sha256_compress);
+}
+
+static void
+sha512_finish(NjHashCtx *c, unsigned char *out)
+{
+    finish(c, out, true, false, sha512_compress);
+}
+
+const NjHashAlgorithm nj_md_algorithms[NJ_MD_COUNT] = {
+    [NJ_MD5] = {"md5", 16, 64, false, md5_init, md5_blocks, md5_finish},
+    [NJ_SHA1] = {"sha1", 20, 64, false, sha1_init, sha1_blocks, sha1_finish},
+    [NJ_SHA224] = {"sha224", 28, 64, false, sha224_init, sha224_blocks, sha256_finish},
+    [NJ_SHA256] = {"sha256", 32, 64, false, sha256_init, sha256_blocks, sha256_finish},
+    [NJ_SHA384] = {"sha384", 48, 128, false, sha384_init, sha384_blocks, sha512_finish},
+    [NJ_SHA512] = {"sha512", 64, 128, false, sha512_init, sha512_blocks, sha512_finish},
+};
+
 /* ---- objects ------------------------------------------------------------------------ */
 
-typedef struct Hash {
-    PyObject_HEAD
-    const Algorithm *algorithm;
-    PyMutex mutex;
-    Ctx ctx;
-} Hash;
-
 typedef struct State {
-    PyTypeObject *types[NALGORITHMS];
+    PyTypeObject *types[NJ_MD_COUNT];
 } State;
 
-static PyObject *
-new_hash(PyTypeObject *type, const Algorithm *a)
-{
-    Hash *h = (Hash *)type->tp_alloc(type, 0);
-    if (h != NULL) {
-        h->algorithm = a;
-        ctx_init(&h->ctx, a);
-    }
-    return (PyObject *)h;
-}
-
-static int
-feed(Hash *h, PyObject *data)
-{
-    if (PyUnicode_Check(data)) {
-        PyErr_SetString(PyExc_TypeError, "Strings must be encoded before hashing");
-        return -1;
-    }
-    if (!PyObject_CheckBuffer(data)) {
-        PyErr_SetString(PyExc_TypeError, "object supporting the buffer API required");
-        return -1;
-    }
-    NJ_OWN_BUF view = {0};
-    if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0) {
-        return -1;
-    }
-    if (view.ndim > 1) {
-        PyErr_SetString(PyExc_BufferError, "Buffer must be single dimension");
-        return -1;
-    }
-    if (view.len >= GIL_MINSIZE) {
-        Py_BEGIN_ALLOW_THREADS
-        PyMutex_Lock(&h->mutex);
-        ctx_update(&h->ctx, h->algorithm, view.buf, (size_t)view.len);
-        PyMutex_Unlock(&h->mutex);
-        Py_END_ALLOW_THREADS
-    }
-    else {
-        PyMutex_Lock(&h->mutex);
-        ctx_update(&h->ctx, h->algorithm, view.buf, (size_t)view.len);
-        PyMutex_Unlock(&h->mutex);
-    }
-    return 0;
-}
-
-static void
-Hash_dealloc(PyObject *op)
-{
-    PyTypeObject *tp = Py_TYPE(op);
-    PyObject_GC_UnTrack(op);
-    tp->tp_free(op);
-    Py_DECREF(tp);
-}
-
-static int
-Hash_traverse(PyObject *op, visitproc visit, void *arg)
-{
-    Py_VISIT(Py_TYPE(op));
-    return 0;
-}
-
-static PyObject *
-Hash_copy(PyObject *op, PyObject *Py_UNUSED(ignored))
-{
-    Hash *h = (Hash *)op;
-    Hash *r = (Hash *)new_hash(Py_TYPE(op), h->algorithm);
-    if (r != NULL) {
-        PyMutex_Lock(&h->mutex);
-        r->ctx = h->ctx;
-        PyMutex_Unlock(&h->mutex);
-    }
-    return (PyObject *)r;
-}
-
-static void
-finish(Hash *h, unsigned char *out)
-{
-    PyMutex_Lock(&h->mutex);
-    ctx_digest(&h->ctx, h->algorithm, out);
-    PyMutex_Unlock(&h->mutex);
-}
-
-static PyObject *
-Hash_digest(PyObject *op, PyObject *Py_UNUSED(ignored))
-{
-    unsigned char out[64];
-    finish((Hash *)op, out);
-    return PyBytes_FromStringAndSize((char *)out, ((Hash *)op)->algorithm->digest_size);
-}
-
-static PyObject *
-Hash_hexdigest(PyObject *op, PyObject *Py_UNUSED(ignored))
-{
-    unsigned char out[64];
-    char hex[128];
-    finish((Hash *)op, out);
-    int n = ((Hash *)op)->algorithm->digest_size;
-    for (int i = 0; i < n; i++) {
-        hex[2 * i] = "0123456789abcdef"[out[i] >> 4];
-        hex[2 * i + 1] = "0123456789abcdef"[out[i] & 15];
-    }
-    return PyUnicode_FromStringAndSize(hex, 2 * n);
-}
-
-static PyObject *
-Hash_update(PyObject *op, PyObject *data)
-{
-    if (feed((Hash *)op, data) < 0) {
-        return NULL;
-    }
-    Py_RETURN_NONE;
-}
-
-static PyObject *
-get_block_size(PyObject *op, void *Py_UNUSED(closure))
-{
-    return PyLong_FromLong(((Hash *)op)->algorithm->block_size);
-}
-
-static PyObject *
-get_name(PyObject *op, void *Py_UNUSED(closure))
-{
-    return PyUnicode_FromString(((Hash *)op)->algorithm->name);
-}
-
-static PyObject *
-get_digest_size(PyObject *op, void *Py_UNUSED(closure))
-{
-    return PyLong_FromLong(((Hash *)op)->algorithm->digest_size);
-}
-
 static PyMethodDef Hash_methods[] = {
-    {"copy", Hash_copy, METH_NOARGS, "copy($self, /)\n--\n\nA copy of the hash object."},
-    {"digest", Hash_digest, METH_NOARGS,
-     "digest($self, /)\n--\n\nThe digest as bytes."},
-    {"hexdigest", Hash_hexdigest, METH_NOARGS,
-     "hexdigest($self, /)\n--\n\nThe digest as hexadecimal text."},
-    {"update", Hash_update, METH_O,
-     "update($self, obj, /)\n--\n\nHashes more data."},
+    NJ_HASH_METHOD_COPY,
+    NJ_HASH_METHOD_DIGEST,
+    NJ_HASH_METHOD_HEXDIGEST,
+    NJ_HASH_METHOD_UPDATE("obj"),
     {NULL, NULL, 0, NULL},
 };
 
 static PyGetSetDef Hash_getset[] = {
-    {"block_size", get_block_size, NULL, NULL, NULL},
-    {"name", get_name, NULL, NULL, NULL},
-    {"digest_size", get_digest_size, NULL, NULL, NULL},
+    NJ_HASH_GETTERS,
     {NULL, NULL, NULL, NULL, NULL},
 };
 
 static PyType_Slot Hash_slots[] = {
-    {Py_tp_dealloc, Hash_dealloc},
-    {Py_tp_traverse, Hash_traverse},
+    {Py_tp_dealloc, nj_hash_dealloc},
+    {Py_tp_traverse, nj_hash_traverse},
     {Py_tp_methods, Hash_methods},
     {Py_tp_getset, Hash_getset},
     {0, NULL},
 };
 
 static PyObject *
-make(PyObject *m, int which, PyObject *args, PyObject *kwargs)
+make(PyObject *m, int which, const char *format, PyObject *const *args, Py_ssize_t nargs,
+     PyObject *kwnames)
 {
-    static char *names[] = {"data", "usedforsecurity", "string", NULL};
-    PyObject *data = NULL, *string = NULL;
-    int security = 1;
-    char format[24];
-    PyOS_snprintf(format, sizeof format, "|O$pO:%s", algorithms[which].name);
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, format, names, &data, &security,
-                                     &string)) {
+    PyObject *data;
+    int security; /* nothing here is approved or refused */
+    if (nj_hash_args(format, args, nargs, kwnames, &data, &security) < 0) {
         return NULL;
     }
-    if (string != NULL) {
-        if (data != NULL) {
-            PyErr_SetString(PyExc_TypeError,
-                            "'data' and 'string' are mutually exclusive and support for "
-                            "'string' keyword parameter is slated for removal in a future "
-                            "version.");
-            return NULL;
-        }
-        data = string;
-    }
     PyTypeObject *type = ((State *)PyModule_GetState(m))->types[which];
-    NJ_OWN h = new_hash(type, &algorithms[which]);
-    if (h == NULL || (data != NULL && feed((Hash *)h, data) < 0)) {
+    NJ_OWN h = nj_hash_new(type, &nj_md_algorithms[which]);
+    if (h == NULL || (data != NULL && nj_hash_update((NjHash *)h, data) < 0)) {
         return NULL;
     }
     return NJ_TAKE(h);
 }
 
 #define MAKER(name, which)                                                               \
-    static PyObject *make_##name(PyObject *m, PyObject *args, PyObject *kwargs)          \
+    static PyObject *make_##name(PyObject *m, PyObject *const *args, Py_ssize_t nargs,   \
+                                 PyObject *kwnames)                                      \
     {                                                                                    \
-        return make(m, which, args, kwargs);                                             \
+        return make(m, which, "|O$pO:" #name, args, nargs, kwnames);                     \
     }
-MAKER(md5, MD5)
-MAKER(sha1, SHA1)
-MAKER(sha224, SHA224)
-MAKER(sha256, SHA256)
-MAKER(sha384, SHA384)
-MAKER(sha512, SHA512)
+MAKER(md5, NJ_MD5)
+MAKER(sha1, NJ_SHA1)
+MAKER(sha224, NJ_SHA224)
+MAKER(sha256, NJ_SHA256)
+MAKER(sha384, NJ_SHA384)
+MAKER(sha512, NJ_SHA512)
 
-#define MAKER_DEF(name)                                                                  \
-    {#name, (PyCFunction)(void *)make_##name, METH_VARARGS | METH_KEYWORDS,              \
+#define MAKER_DEF(name, shown)                                                           \
+    {#name, (PyCFunction)(void (*)(void))make_##name, METH_FASTCALL | METH_KEYWORDS,     \
      #name "($module, /, data=b'', *, usedforsecurity=True, string=None)\n--\n\n"        \
-           "A new " #name " hash object."}
+           "Return a new " shown " hash object; optionally initialized with a string."}
 
 /* ---- modules ------------------------------------------------------------------------ */
 
@@ -584,7 +418,7 @@ add_type(PyObject *m, int which, const char *full_name, const char *attribute)
 {
     PyType_Spec spec = {
         .name = full_name,
-        .basicsize = sizeof(Hash),
+        .basicsize = sizeof(NjHash),
         .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION |
                  Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_HAVE_GC,
         .slots = Hash_slots,
@@ -599,35 +433,35 @@ add_type(PyObject *m, int which, const char *full_name, const char *attribute)
 static int
 md5_exec(PyObject *m)
 {
-    return add_type(m, MD5, "_md5.md5", "MD5Type") < 0
+    return add_type(m, NJ_MD5, "_md5.md5", "MD5Type") < 0
                ? -1
-               : PyModule_AddIntConstant(m, "_GIL_MINSIZE", GIL_MINSIZE);
+               : PyModule_AddIntConstant(m, "_GIL_MINSIZE", NJ_HASH_GIL_MINSIZE);
 }
 
 static int
 sha1_exec(PyObject *m)
 {
-    return add_type(m, SHA1, "_sha1.sha1", "SHA1Type") < 0
+    return add_type(m, NJ_SHA1, "_sha1.sha1", "SHA1Type") < 0
                ? -1
-               : PyModule_AddIntConstant(m, "_GIL_MINSIZE", GIL_MINSIZE);
+               : PyModule_AddIntConstant(m, "_GIL_MINSIZE", NJ_HASH_GIL_MINSIZE);
 }
 
 static int
 sha2_exec(PyObject *m)
 {
-    return add_type(m, SHA224, "_sha2.SHA224Type", "SHA224Type") < 0 ||
-                   add_type(m, SHA256, "_sha2.SHA256Type", "SHA256Type") < 0 ||
-                   add_type(m, SHA384, "_sha2.SHA384Type", "SHA384Type") < 0 ||
-                   add_type(m, SHA512, "_sha2.SHA512Type", "SHA512Type") < 0
+    return add_type(m, NJ_SHA224, "_sha2.SHA224Type", "SHA224Type") < 0 ||
+                   add_type(m, NJ_SHA256, "_sha2.SHA256Type", "SHA256Type") < 0 ||
+                   add_type(m, NJ_SHA384, "_sha2.SHA384Type", "SHA384Type") < 0 ||
+                   add_type(m, NJ_SHA512, "_sha2.SHA512Type", "SHA512Type") < 0
                ? -1
-               : PyModule_AddIntConstant(m, "_GIL_MINSIZE", GIL_MINSIZE);
+               : PyModule_AddIntConstant(m, "_GIL_MINSIZE", NJ_HASH_GIL_MINSIZE);
 }
 
 static int
 hashes_traverse(PyObject *m, visitproc visit, void *arg)
 {
     State *st = PyModule_GetState(m);
-    for (int i = 0; i < NALGORITHMS; i++) {
+    for (int i = 0; i < NJ_MD_COUNT; i++) {
         Py_VISIT(st->types[i]);
     }
     return 0;
@@ -637,7 +471,7 @@ static int
 hashes_clear(PyObject *m)
 {
     State *st = PyModule_GetState(m);
-    for (int i = 0; i < NALGORITHMS; i++) {
+    for (int i = 0; i < NJ_MD_COUNT; i++) {
         Py_CLEAR(st->types[i]);
     }
     return 0;
@@ -649,10 +483,10 @@ hashes_free(void *m)
     hashes_clear(m);
 }
 
-static PyMethodDef md5_methods[] = {MAKER_DEF(md5), {NULL, NULL, 0, NULL}};
-static PyMethodDef sha1_methods[] = {MAKER_DEF(sha1), {NULL, NULL, 0, NULL}};
-static PyMethodDef sha2_methods[] = {MAKER_DEF(sha256), MAKER_DEF(sha224),
-                                     MAKER_DEF(sha512), MAKER_DEF(sha384),
+static PyMethodDef md5_methods[] = {MAKER_DEF(md5, "MD5"), {NULL, NULL, 0, NULL}};
+static PyMethodDef sha1_methods[] = {MAKER_DEF(sha1, "SHA1"), {NULL, NULL, 0, NULL}};
+static PyMethodDef sha2_methods[] = {MAKER_DEF(sha256, "SHA-256"), MAKER_DEF(sha224, "SHA-224"),
+                                     MAKER_DEF(sha512, "SHA-512"), MAKER_DEF(sha384, "SHA-384"),
                                      {NULL, NULL, 0, NULL}};
 
 #define MODULE(name)                                                                     \

@@ -45,7 +45,6 @@ typedef struct {
     PyTypeObject *parser_type;
     PyObject *error;
     PyObject *str_read;
-    struct PyExpat_CAPI capi;
 } ModuleState;
 
 typedef struct Parser {
@@ -1578,52 +1577,54 @@ add_features(PyObject *module)
     return PyModule_AddObjectRef(module, "features", list);
 }
 
-static int
-add_capi(PyObject *module, ModuleState *st)
-{
-    st->capi = (struct PyExpat_CAPI){
-        .magic = PyExpat_CAPI_MAGIC,
-        .size = sizeof(struct PyExpat_CAPI),
-        .MAJOR_VERSION = XML_MAJOR_VERSION,
-        .MINOR_VERSION = XML_MINOR_VERSION,
-        .MICRO_VERSION = XML_MICRO_VERSION,
-        .ErrorString = XML_ErrorString,
-        .GetErrorCode = XML_GetErrorCode,
-        .GetErrorColumnNumber = XML_GetErrorColumnNumber,
-        .GetErrorLineNumber = XML_GetErrorLineNumber,
-        .Parse = XML_Parse,
-        .ParserCreate_MM = XML_ParserCreate_MM,
-        .ParserFree = XML_ParserFree,
-        .SetCharacterDataHandler = XML_SetCharacterDataHandler,
-        .SetCommentHandler = XML_SetCommentHandler,
-        .SetDefaultHandlerExpand = XML_SetDefaultHandlerExpand,
-        .SetElementHandler = XML_SetElementHandler,
-        .SetNamespaceDeclHandler = XML_SetNamespaceDeclHandler,
-        .SetProcessingInstructionHandler = XML_SetProcessingInstructionHandler,
-        .SetUnknownEncodingHandler = XML_SetUnknownEncodingHandler,
-        .SetUserData = XML_SetUserData,
-        .SetStartDoctypeDeclHandler = XML_SetStartDoctypeDeclHandler,
-        .SetEncoding = XML_SetEncoding,
-        .DefaultUnknownEncodingHandler = on_unknown_encoding,
-        .SetHashSalt = XML_SetHashSalt,
+/* Static, not in the module's state: users keep the pointer beyond the module's life. */
+static const struct PyExpat_CAPI capi = {
+    .magic = PyExpat_CAPI_MAGIC,
+    .size = sizeof(struct PyExpat_CAPI),
+    .MAJOR_VERSION = XML_MAJOR_VERSION,
+    .MINOR_VERSION = XML_MINOR_VERSION,
+    .MICRO_VERSION = XML_MICRO_VERSION,
+    .ErrorString = XML_ErrorString,
+    .GetErrorCode = XML_GetErrorCode,
+    .GetErrorColumnNumber = XML_GetErrorColumnNumber,
+    .GetErrorLineNumber = XML_GetErrorLineNumber,
+    .Parse = XML_Parse,
+    .ParserCreate_MM = XML_ParserCreate_MM,
+    .ParserFree = XML_ParserFree,
+    .SetCharacterDataHandler = XML_SetCharacterDataHandler,
+    .SetCommentHandler = XML_SetCommentHandler,
+    .SetDefaultHandlerExpand = XML_SetDefaultHandlerExpand,
+    .SetElementHandler = XML_SetElementHandler,
+    .SetNamespaceDeclHandler = XML_SetNamespaceDeclHandler,
+    .SetProcessingInstructionHandler = XML_SetProcessingInstructionHandler,
+    .SetUnknownEncodingHandler = XML_SetUnknownEncodingHandler,
+    .SetUserData = XML_SetUserData,
+    .SetStartDoctypeDeclHandler = XML_SetStartDoctypeDeclHandler,
+    .SetEncoding = XML_SetEncoding,
+    .DefaultUnknownEncodingHandler = on_unknown_encoding,
+    .SetHashSalt = XML_SetHashSalt,
 #if EXPAT_AT_LEAST(2, 6, 0)
-        .SetReparseDeferralEnabled = XML_SetReparseDeferralEnabled,
+    .SetReparseDeferralEnabled = XML_SetReparseDeferralEnabled,
 #endif
 #if EXPAT_AT_LEAST(2, 7, 2)
-        .SetAllocTrackerActivationThreshold = XML_SetAllocTrackerActivationThreshold,
-        .SetAllocTrackerMaximumAmplification = XML_SetAllocTrackerMaximumAmplification,
+    .SetAllocTrackerActivationThreshold = XML_SetAllocTrackerActivationThreshold,
+    .SetAllocTrackerMaximumAmplification = XML_SetAllocTrackerMaximumAmplification,
 #endif
 #if EXPAT_AT_LEAST(2, 4, 0)
-        .SetBillionLaughsAttackProtectionActivationThreshold =
-            XML_SetBillionLaughsAttackProtectionActivationThreshold,
-        .SetBillionLaughsAttackProtectionMaximumAmplification =
-            XML_SetBillionLaughsAttackProtectionMaximumAmplification,
+    .SetBillionLaughsAttackProtectionActivationThreshold =
+        XML_SetBillionLaughsAttackProtectionActivationThreshold,
+    .SetBillionLaughsAttackProtectionMaximumAmplification =
+        XML_SetBillionLaughsAttackProtectionMaximumAmplification,
 #endif
 #if EXPAT_AT_LEAST(2, 8, 0)
-        .SetHashSalt16Bytes = XML_SetHashSalt16Bytes,
+    .SetHashSalt16Bytes = XML_SetHashSalt16Bytes,
 #endif
-    };
-    NJ_OWN capsule = PyCapsule_New(&st->capi, PyExpat_CAPSULE_NAME, NULL);
+};
+
+static int
+add_capi(PyObject *module)
+{
+    NJ_OWN capsule = PyCapsule_New((void *)&capi, PyExpat_CAPSULE_NAME, NULL);
     return capsule ? PyModule_AddObjectRef(module, "expat_CAPI", capsule) : -1;
 }
 
@@ -1651,7 +1652,7 @@ pyexpat_exec(PyObject *module)
         || PyModule_AddIntMacro(module, XML_PARAM_ENTITY_PARSING_ALWAYS) < 0) {
         return -1;
     }
-    return add_capi(module, st);
+    return add_capi(module);
 }
 
 static int

@@ -350,12 +350,16 @@ run_file(FILE *fp, PyObject *filename, int start, PyObject *globals, PyObject *l
     if (!text) {
         return NULL;
     }
-    if (strlen(text) != (size_t)size) {
-        PyErr_SetString(PyExc_SyntaxError, "source code cannot contain null bytes");
-        PyErr_SyntaxLocationObject(filename, 1, 0);
-        return NULL;
+    PyCompilerFlags cf = {.cf_flags = 0, .cf_feature_version = PY_MINOR_VERSION};
+    if (flags) {
+        cf = *flags;
     }
-    return run_text(text, size, filename, start, globals, locals, flags);
+    cf.cf_flags |= NJ_CF_FILE;
+    PyObject *r = run_text(text, size, filename, start, globals, locals, &cf);
+    if (flags) {
+        flags->cf_flags = cf.cf_flags & ~NJ_CF_FILE;
+    }
+    return r;
 }
 
 PyObject *

@@ -6,6 +6,15 @@
 
 #include "nj.h"
 
+/* In cf_flags: the text is that of the file called filename, so that errors show its lines
+ * (not a bit of compile(), see PyCF_* for those). */
+#define NJ_CF_FILE 0x8000000
+
+/* A line of source text as SyntaxError.text shows it, with its newline; NULL, without an
+ * exception, if there is no such line. encoding NULL: that of BOM or cookie. */
+PyObject *nj_source_line(const char *text, Py_ssize_t size, int lineno,
+                         const char *encoding);
+
 /* Compiles text (size bytes; UTF-8 when flags has PyCF_IGNORE_COOKIE, else the coding
  * cookie and BOM decide) to a code object, or to an _ast object with PyCF_ONLY_AST.
  * start: Py_file_input, Py_eval_input, Py_single_input, Py_func_type_input. optimize:

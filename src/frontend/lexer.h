@@ -136,11 +136,11 @@ NJ_MUST NJ_COLD int nj_lexer_warn_escape(NjLexer *lx, int lineno, const char *sh
 NJ_MUST PyObject *nj_lexer_name(NjLexer *lx, const char *text, size_t len);
 
 /* source.c: the text as UTF-8 with \n newlines and a final NUL, in memory from
- * PyMem_Malloc. is_utf8: ignore any coding cookie. add_newline: end the text with one.
- * filename (str) is for messages. *encoding (may be NULL): "utf-8" or the cookie's name,
- * in the same allocation style; to be freed. */
-NJ_MUST char *nj_source_decode(const char *text, Py_ssize_t size, bool is_utf8,
-                               bool add_newline, PyObject *filename, Py_ssize_t *out_size);
+ * PyMem_Malloc. flags: PyCF_IGNORE_COOKIE, NJ_CF_FILE. add_newline: end the text with one.
+ * filename (str) is for messages. */
+NJ_MUST char *nj_source_decode(const char *text, Py_ssize_t size, int flags,
+                               bool add_newline, PyObject *filename,
+                               Py_ssize_t *out_size);
 
 extern const uint8_t nj_token_number[T_COUNT];
 extern const char *const nj_token_text[T_COUNT];

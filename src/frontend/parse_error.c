@@ -12,7 +12,9 @@
 
 #include <stdarg.h>
 
+#include "frontend/compile.h"
 #include "frontend/parser_int.h"
+#include "runtime/runtime.h"
 
 /* ---- raising ---- */
 
@@ -20,8 +22,9 @@
 static PyObject *
 text_of_line(NjParser *p, int lineno)
 {
-    if (p->start == Py_file_input && p->filename) {
-        PyObject *line = PyErr_ProgramTextObject(p->filename, lineno);
+    if (p->start == Py_file_input && p->filename && !(p->flags & NJ_CF_FILE)) {
+        PyObject *line = _PyErr_ProgramDecodedTextObject(
+            p->filename, lineno, p->flags & PyCF_IGNORE_COOKIE ? "utf-8" : NULL);
         if (line) {
             return line;
         }
@@ -45,6 +48,9 @@ text_of_line(NjParser *p, int lineno)
         }
         end = memchr(s, '\n', (size_t)(p->lx.end - s));
         end = end ? end : p->lx.end;
+    }
+    if (end == p->lx.end && end > s && end[-1] == '\n' && p->no_final_newline) {
+        end--; /* added for the lexer */
     }
     return PyUnicode_DecodeUTF8(s, end - s, "replace");
 }
@@ -133,6 +139,11 @@ raise_last_v(NjParser *p, PyObject *type, const char *format, va_list va)
         }
         else {
             int col = (int)(p->lx.cur - p->lx.line_start);
+            const char *c = p->lx.line_start;
+            c += strspn(c, " \t\f");
+            if ((p->flags & NJ_CF_FILE) && *c == '\\') {
+                col = 0; /* still measuring the indentation */
+            }
             nj_raise_at(p, PyExc_SyntaxError, t->lineno, col, t->end_lineno, -1,
                         "unexpected EOF while parsing");
         }

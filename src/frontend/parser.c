@@ -13,6 +13,7 @@
  */
 #include "nj.h"
 
+#include "frontend/compile.h"
 #include "frontend/parser_int.h"
 
 static NjStmt *parse_if(NjParser *p, const char *what);
@@ -1691,8 +1692,7 @@ nj_parse(NjArena *arena, const char *text, Py_ssize_t size, PyObject *filename, 
 {
     int cf = flags ? flags->cf_flags : 0;
     Py_ssize_t len;
-    char *buf = nj_source_decode(text, size, (cf & PyCF_IGNORE_COOKIE) != 0,
-                                 start == Py_file_input, filename, &len);
+    char *buf = nj_source_decode(text, size, cf, start == Py_file_input, filename, &len);
     if (!buf) {
         return NULL;
     }
@@ -1705,6 +1705,7 @@ nj_parse(NjArena *arena, const char *text, Py_ssize_t size, PyObject *filename, 
     p.start = start;
     p.flags = cf;
     p.filename = filename;
+    p.no_final_newline = (cf & NJ_CF_FILE) && size && text[size - 1] != '\n';
     p.feature_version = flags && (cf & PyCF_ONLY_AST) ? flags->cf_feature_version
                                                       : PY_MINOR_VERSION;
     if (nj_lexer_init(&p.lx, buf, len, filename, arena) == 0) {

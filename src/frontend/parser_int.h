@@ -27,6 +27,7 @@ typedef struct NjParser {
     bool parsing_started;
     int start;
     int flags;
+    bool no_final_newline; /* the file ended without one, buf does not */
     int feature_version;
     int tmp_len, tmp_cap;
     void **tmp; /* stack of elements of sequences being built */

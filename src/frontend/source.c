@@ -7,6 +7,7 @@
  */
 #include "nj.h"
 
+#include "frontend/compile.h"
 #include "frontend/lexer.h"
 
 static NJ_COLD void
@@ -73,7 +74,8 @@ find_bad_utf8(const unsigned char *s, Py_ssize_t n)
 }
 
 static NJ_COLD void
-raise_bad_utf8(const char *s, Py_ssize_t n, Py_ssize_t bad, PyObject *filename)
+raise_bad_utf8(const char *s, Py_ssize_t n, Py_ssize_t bad, PyObject *filename,
+               bool from_file)
 {
     int lineno = 1;
     Py_ssize_t line = 0;
@@ -91,16 +93,41 @@ raise_bad_utf8(const char *s, Py_ssize_t n, Py_ssize_t bad, PyObject *filename)
     NJ_OWN text = PyUnicode_DecodeUTF8(s + line, end - line, "replace");
     char hex[8];
     PyOS_snprintf(hex, sizeof hex, "%02x", (unsigned char)s[bad]);
-    NJ_OWN msg = PyUnicode_FromFormat("Non-UTF-8 code starting with '\\x%s' on line %d, "
-                                      "but no encoding declared; see "
-                                      "https://peps.python.org/pep-0263/ for details",
-                                      hex, lineno);
+    NJ_OWN where = from_file ? PyUnicode_FromFormat(" in file %U", filename)
+                             : PyUnicode_FromString("");
+    NJ_OWN msg = where ? PyUnicode_FromFormat(
+                             "Non-UTF-8 code starting with '\\x%s'%U on line %d, but no "
+                             "encoding declared; see "
+                             "https://peps.python.org/pep-0263/ for details",
+                             hex, where, lineno)
+                       : NULL;
     if (!upto || !text || !msg) {
         return;
     }
     Py_ssize_t col = PyUnicode_GET_LENGTH(upto);
     NJ_OWN args = Py_BuildValue("(O(OinOin))", msg, filename ? filename : Py_None, lineno,
                                 col, text, lineno, col);
+    if (args) {
+        PyErr_SetObject(PyExc_SyntaxError, args);
+    }
+}
+
+static NJ_COLD void
+raise_null_byte(const char *s, Py_ssize_t n, PyObject *filename)
+{
+    const char *bad = memchr(s, 0, (size_t)n), *line = s;
+    int lineno = 1;
+    for (const char *p = s; p < bad; p++) {
+        if (*p == '\n' || (*p == '\r' && p[1] != '\n')) {
+            lineno++;
+            line = p + 1;
+        }
+    }
+    NJ_OWN text = PyUnicode_DecodeUTF8(line, bad - line, "replace");
+    NJ_OWN args = text ? Py_BuildValue("(s(OiiOii))", "source code cannot contain null bytes",
+                                       filename ? filename : Py_None, lineno, 0, text, lineno,
+                                       0)
+                       : NULL;
     if (args) {
         PyErr_SetObject(PyExc_SyntaxError, args);
     }
@@ -208,49 +235,89 @@ copy_text(const char *s, Py_ssize_t n, bool add_newline, Py_ssize_t *out_size)
     return buf;
 }
 
+typedef struct NjCookie {
+    bool bom;
+    char encoding[100];
+    const char *line, *eol; /* the line that decided */
+    int lineno;
+} NjCookie;
+
+static void
+find_encoding(const char *text, Py_ssize_t size, NjCookie *c)
+{
+    const char *end = text + size;
+    c->bom = size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0;
+    if (c->bom) {
+        text += 3;
+    }
+    const char *name = NULL;
+    bool blank;
+    c->line = text;
+    c->lineno = 1;
+    c->eol = line_end(text, end);
+    size_t len = find_cookie(text, c->eol, &name, &blank);
+    if (!len && blank && c->eol < end) {
+        c->line = c->eol + (*c->eol == '\r' && c->eol + 1 < end && c->eol[1] == '\n' ? 2 : 1);
+        c->eol = line_end(c->line, end);
+        c->lineno = 2;
+        len = find_cookie(c->line, c->eol, &name, &blank);
+    }
+    strcpy(c->encoding, "utf-8");
+    if (len) {
+        normal_encoding(name, len, c->encoding, sizeof c->encoding);
+    }
+}
+
+PyObject *
+nj_source_line(const char *text, Py_ssize_t size, int lineno, const char *encoding)
+{
+    NjCookie c;
+    find_encoding(text, size, &c);
+    const char *p = text + (c.bom ? 3 : 0), *end = text + size;
+    for (int i = 1; i < lineno && p < end; i++) {
+        p = line_end(p, end);
+        p += p < end && *p == '\r' && p + 1 < end && p[1] == '\n' ? 2 : p < end;
+    }
+    if (p >= end) {
+        return NULL;
+    }
+    const char *eol = line_end(p, end);
+    NJ_OWN line = PyUnicode_Decode(p, eol - p, encoding ? encoding : c.encoding, "replace");
+    NJ_OWN nl = line && eol < end ? PyUnicode_FromOrdinal('\n') : NULL;
+    return !nl ? NJ_TAKE(line) : PyUnicode_Concat(line, nl);
+}
+
 char *
-nj_source_decode(const char *text, Py_ssize_t size, bool is_utf8, bool add_newline,
+nj_source_decode(const char *text, Py_ssize_t size, int flags, bool add_newline,
                  PyObject *filename, Py_ssize_t *out_size)
 {
-    if (is_utf8) {
+    if (flags & PyCF_IGNORE_COOKIE) {
         return copy_text(text, size, add_newline, out_size);
     }
-    bool bom = size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0;
-    if (bom) {
+    if (memchr(text, 0, (size_t)size)) {
+        raise_null_byte(text, size, filename);
+        return NULL;
+    }
+    NjCookie c;
+    find_encoding(text, size, &c);
+    if (c.bom) {
         text += 3;
         size -= 3;
     }
-    const char *end = text + size;
-    const char *name = NULL;
-    bool blank;
-    const char *eol = line_end(text, end);
-    size_t len = find_cookie(text, eol, &name, &blank);
-    int cookie_line = 1;
-    const char *line = text;
-    if (!len && blank && eol < end) {
-        line = eol + (*eol == '\r' && eol + 1 < end && eol[1] == '\n' ? 2 : 1);
-        eol = line_end(line, end);
-        len = find_cookie(line, eol, &name, &blank);
-        cookie_line = 2;
-    }
-    char encoding[100] = "utf-8";
-    if (len) {
-        normal_encoding(name, len, encoding, sizeof encoding);
-    }
-    if (strcmp(encoding, "utf-8") == 0) {
+    if (strcmp(c.encoding, "utf-8") == 0) {
         Py_ssize_t bad = find_bad_utf8((const unsigned char *)text, size);
         if (bad >= 0) {
-            raise_bad_utf8(text, size, bad, filename);
+            raise_bad_utf8(text, size, bad, filename, (flags & NJ_CF_FILE) != 0);
             return NULL;
         }
         return copy_text(text, size, add_newline, out_size);
     }
-    if (bom) {
-        NJ_OWN msg = PyUnicode_FromFormat("encoding problem: %s with BOM", encoding);
-        NJ_OWN shown = PyUnicode_DecodeUTF8(line, eol - line, "replace");
+    if (c.bom) {
+        NJ_OWN msg = PyUnicode_FromFormat("encoding problem: %s with BOM", c.encoding);
+        NJ_OWN shown = PyUnicode_DecodeUTF8(c.line, c.eol - c.line, "replace");
         if (msg && shown) {
             NJ_OWN args = Py_BuildValue("(O(OiiOin))", msg, filename ? filename : Py_None,
-                                        cookie_line, 0, shown, cookie_line,
+                                        c.lineno, 0, shown, c.lineno,
                                         PyUnicode_GET_LENGTH(shown));
             if (args) {
                 PyErr_SetObject(PyExc_SyntaxError, args);
@@ -258,7 +325,7 @@ nj_source_decode(const char *text, Py_ssize_t size, bool is_utf8, bool add_newli
         }
         return NULL;
     }
-    NJ_OWN decoded = PyUnicode_Decode(text, size, encoding, NULL);
+    NJ_OWN decoded = PyUnicode_Decode(text, size, c.encoding, NULL);
     if (!decoded) {
         if (PyErr_ExceptionMatches(PyExc_LookupError)
             || PyErr_ExceptionMatches(PyExc_UnicodeError)) {
@@ -271,7 +338,7 @@ nj_source_decode(const char *text, Py_ssize_t size, bool is_utf8, bool add_newli
                     return NULL;
                 }
                 if (PyUnicode_Tailmatch(msg, prefix, 0, PY_SSIZE_T_MAX, -1) == 1) {
-                    NJ_SET(msg, PyUnicode_FromFormat("unknown encoding: %s", encoding));
+                    NJ_SET(msg, PyUnicode_FromFormat("unknown encoding: %s", c.encoding));
                 }
             }
             if (msg) {

@@ -11,6 +11,7 @@
  */
 #include "nj.h"
 
+#include "frontend/compile.h"
 #include "runtime/runtime.h"
 
 #include <errno.h>
@@ -836,29 +837,26 @@ read_line(FILE *fp, int lineno, const char *encoding)
     if (!fp) {
         return NULL;
     }
-    char *line = NULL;
-    size_t cap = 0;
-    ssize_t n = -1;
+    /* all lines up to that one: the first two may name the encoding */
+    char *text = NULL, *line = NULL;
+    size_t size = 0, cap = 0;
     for (int i = 0; i < lineno; i++) {
-        n = getline(&line, &cap, fp);
-        if (n < 0) {
+        ssize_t n = getline(&line, &cap, fp);
+        char *bigger = n < 0 ? NULL : realloc(text, size + (size_t)n + 1);
+        if (!bigger) {
             break;
         }
+        text = bigger;
+        memcpy(text + size, line, (size_t)n + 1);
+        size += (size_t)n;
     }
     fclose(fp);
-    PyObject *res = NULL;
-    if (n >= 0 && lineno > 0) {
-        if (encoding) {
-            res = PyUnicode_Decode(line, n, encoding, "replace");
-        }
-        else {
-            res = PyUnicode_DecodeUTF8(line, n, "replace");
-        }
-        if (!res) {
-            PyErr_Clear();
-        }
+    PyObject *res = text ? nj_source_line(text, (Py_ssize_t)size, lineno, encoding) : NULL;
+    if (!res) {
+        PyErr_Clear();
     }
     free(line);
+    free(text);
     return res;
 }
 
@@ -871,8 +869,6 @@ PyErr_ProgramText(const char *filename, int lineno)
     return read_line(fopen(filename, "re"), lineno, NULL);
 }
 
-PyAPI_FUNC(PyObject *) _PyErr_ProgramDecodedTextObject(PyObject *filename, int lineno,
-                                                       const char *encoding);
 PyObject *
 _PyErr_ProgramDecodedTextObject(PyObject *filename, int lineno, const char *encoding)
 {

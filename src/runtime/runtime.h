@@ -122,6 +122,8 @@ void nj_signals_fini(void);
 PyObject *nj_signal_name(int sig);
 
 /* errors.c */
+PyAPI_FUNC(PyObject *) _PyErr_ProgramDecodedTextObject(PyObject *filename, int lineno,
+                                                       const char *encoding);
 int nj_err_init(void);
 /* PyErr_GetRaisedException and put back around code that may raise and be ignored */
 void nj_err_print_unraisable(PyObject *exc, PyObject *msg, PyObject *obj);

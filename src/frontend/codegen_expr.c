@@ -6,6 +6,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "frontend/compile_int.h"
+#include "objects/type_int.h"
 
 #define STACK_GUIDELINE 30 /* more values than this are gathered in a list instead */
 
@@ -178,8 +179,9 @@ infer_type(NjExpr *e)
     case NJ_Lambda:
         return &PyFunction_Type;
     case NJ_TemplateStr:
+        return &NjTemplate_Type;
     case NJ_Interpolation:
-        return NULL;
+        return &NjInterpolation_Type;
     case NJ_JoinedStr:
     case NJ_FormattedValue:
         return &PyUnicode_Type;
@@ -204,17 +206,12 @@ check_caller(NjCompiler *c, NjExpr *e)
     case NJ_SetComp:
     case NJ_GeneratorExp:
     case NJ_JoinedStr:
-    case NJ_FormattedValue: {
-        return nj_gen_warn(c, e->pos,
-                           "'%.200s' object is not callable; perhaps you missed a comma?",
-                           infer_type(e)->tp_name);
-    }
+    case NJ_FormattedValue:
     case NJ_TemplateStr:
     case NJ_Interpolation:
         return nj_gen_warn(c, e->pos,
                            "'%.200s' object is not callable; perhaps you missed a comma?",
-                           e->kind == NJ_TemplateStr ? "string.templatelib.Template"
-                                                     : "string.templatelib.Interpolation");
+                           infer_type(e)->tp_name);
     default:
         return 0;
     }
@@ -236,15 +233,11 @@ check_subscripter(NjCompiler *c, NjExpr *e)
     case NJ_SetComp:
     case NJ_GeneratorExp:
     case NJ_Lambda:
-        return nj_gen_warn(c, e->pos,
-                           "'%.200s' object is not subscriptable; perhaps you missed a comma?",
-                           infer_type(e)->tp_name);
     case NJ_TemplateStr:
     case NJ_Interpolation:
         return nj_gen_warn(c, e->pos,
                            "'%.200s' object is not subscriptable; perhaps you missed a comma?",
-                           e->kind == NJ_TemplateStr ? "string.templatelib.Template"
-                                                     : "string.templatelib.Interpolation");
+                           infer_type(e)->tp_name);
     default:
         return 0;
     }

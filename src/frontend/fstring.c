@@ -51,6 +51,9 @@ warn_escape(NjParser *p, const char *s, const char *where, int tok, bool octal)
     if (p->peg || where <= p->warned_at || (unsigned char)where[1] >= 0x80) {
         return 0; /* told before, or too exotic */
     }
+    if ((where[1] == '{' || where[1] == '}') && p->toks[tok].kind != T_STRING) {
+        return 0; /* the lexer did, which has to look at braces of f-strings */
+    }
     p->warned_at = where;
     char shown[8];
     if (octal) {

@@ -745,18 +745,39 @@ bytearray_extend(PyObject *self, PyObject *x)
         }
         return NULL;
     }
-    NJ_OWN buf = PyByteArray_FromStringAndSize(NULL, 0);
+    /* collected aside: the iterator may look at self, and an error leaves it alone */
+    Py_ssize_t room = PyObject_LengthHint(x, 32), got = 0;
+    if (room < 0) {
+        return NULL;
+    }
+    NJ_OWN buf = PyByteArray_FromStringAndSize(NULL, room);
     if (buf == NULL) {
         return NULL;
     }
-    if (extend_from_iter(buf, it) < 0) {
-        if (PyErr_ExceptionMatches(PyExc_TypeError) && PyUnicode_Check(x)) {
-            PyErr_Format(PyExc_TypeError, "expected iterable of integers; got: 'str'");
+    PyObject *item;
+    while ((item = PyIter_Next(it)) != NULL) {
+        unsigned char c;
+        int r = nj_byte_value(item, &c);
+        Py_DECREF(item);
+        if (r < 0) {
+            if (PyErr_ExceptionMatches(PyExc_TypeError) && PyUnicode_Check(x)) {
+                PyErr_Format(PyExc_TypeError, "expected iterable of integers; got: 'str'");
+            }
+            return NULL;
         }
-        return NULL;
+        if (got == room) {
+            if (room > PY_SSIZE_T_MAX - (room >> 1) - 16) {
+                return PyErr_NoMemory();
+            }
+            room += (room >> 1) + 16;
+            if (PyByteArray_Resize(buf, room) < 0) {
+                return NULL;
+            }
+        }
+        DATA(buf)[got++] = (char)c;
     }
     Py_ssize_t n = Py_SIZE(self);
-    if (set_span(self, n, n, DATA(buf), Py_SIZE(buf)) < 0) {
+    if (PyErr_Occurred() || set_span(self, n, n, DATA(buf), got) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;

@@ -561,11 +561,11 @@ warn_never_awaited(PyObject *coro)
             }
         }
     }
-    bool told = PyErr_Occurred() != NULL;
-    if (told) {
+    /* warnings is broken or half gone: say it the plain way */
+    if (PyErr_Occurred()) {
         PyErr_FormatUnraisable("Exception ignored while finalizing coroutine %R", coro);
     }
-    if (!told && PyErr_WarnFormat(PyExc_RuntimeWarning, 1,
+    if (PyErr_WarnFormat(PyExc_RuntimeWarning, 1,
                                   "coroutine '%S' was never awaited",
                                   as_gen(coro)->gi_qualname) < 0) {
         PyErr_FormatUnraisable("Exception ignored while finalizing coroutine %R", coro);

@@ -1271,8 +1271,7 @@ reduce_iter(NjListIter *it, bool reversed)
     if (it->seq) {
         return Py_BuildValue("O(O)n", f, it->seq, it->index);
     }
-    NJ_OWN iter = reversed ? nj_get_builtin(NJ_ID(iter)) : Py_NewRef(f);
-    return iter ? Py_BuildValue("O(N)", iter, PyList_New(0)) : NULL;
+    return Py_BuildValue("O(N)", f, PyList_New(0));
 }
 
 static PyObject *

@@ -2199,8 +2199,10 @@ call_set_names(PyTypeObject *type)
 static int
 call_init_subclass(PyTypeObject *type, PyObject *kwds)
 {
+    /* super(type, type).__init_subclass__(): mro() may have left type out */
+    bool in_mro = PyType_IsSubtype(type, type);
     /* found on the classes after type; object's own does nothing */
-    if (kwds == NULL || PyDict_GET_SIZE(kwds) == 0) {
+    if (in_mro && (kwds == NULL || PyDict_GET_SIZE(kwds) == 0)) {
         PyObject *mro = type->tp_mro;
         bool custom = false;
         for (Py_ssize_t i = 1; i < PyTuple_GET_SIZE(mro) && !custom; i++) {

@@ -636,11 +636,8 @@ PyType_Unwatch(int watcher_id, PyObject *obj)
 int
 PyType_IsSubtype(PyTypeObject *a, PyTypeObject *b)
 {
-    if (a == b) {
-        return 1;
-    }
     PyObject *mro = a->tp_mro;
-    if (mro != NULL) {
+    if (mro != NULL) { /* a custom mro() may leave out the class itself */
         Py_ssize_t n = PyTuple_GET_SIZE(mro);
         for (Py_ssize_t i = 0; i < n; i++) {
             if (PyTuple_GET_ITEM(mro, i) == (PyObject *)b) {
@@ -649,10 +646,11 @@ PyType_IsSubtype(PyTypeObject *a, PyTypeObject *b)
         }
         return 0;
     }
-    while ((a = a->tp_base) != NULL) {
+    do {
         if (a == b) {
             return 1;
         }
-    }
+        a = a->tp_base;
+    } while (a != NULL);
     return b == &PyBaseObject_Type;
 }

@@ -1635,10 +1635,12 @@ choose_slot(PyTypeObject *type, int first, int last)
         }
         else if (offset == (int)offsetof(PyTypeObject, tp_new) &&
                  nj_is_new_wrapper(descr)) {
-            /* __new__ of a C type reached through the MRO: its tp_new, unless a Python
-             * class in between would be passed over */
+            /* __new__ of a C type reached through the MRO: what was inherited at creation
+             * stays. `__new__ = object.__new__' below a __new__ in Python, and a deleted
+             * __new__, thereby keep the generic slot, as in the reference. */
             PyObject *owner = PyCFunction_GET_SELF(descr);
-            specific = (void *)((PyTypeObject *)owner)->tp_new;
+            specific = type->tp_new ? (void *)type->tp_new
+                                    : (void *)((PyTypeObject *)owner)->tp_new;
             continue;
         }
         else if (descr == Py_None && offset == (int)offsetof(PyTypeObject, tp_hash)) {

@@ -319,6 +319,23 @@ handle_weakrefs(G *unreachable, G *old)
     return freed;
 }
 
+/* Clears the references made by finalizers, so that nobody gets at an object that tp_clear
+ * took apart. Callbacks that belong to what survives have had their call or are new; they
+ * do not run. */
+static void
+clear_late_weakrefs(G *unreachable)
+{
+    for (G *g = next_of(unreachable); g != unreachable; g = next_of(g)) {
+        PyObject **list = nj_obj_weaklist_slot(nj_gc_object(g));
+        if (list) {
+            for (PyWeakReference *wr = (PyWeakReference *)*list; wr;
+                 wr = (PyWeakReference *)*list) {
+                nj_weakref_clear_ref(wr);
+            }
+        }
+    }
+}
+
 /* --- finalizers --------------------------------------------------------------------------------- */
 
 static void
@@ -514,6 +531,7 @@ collect_main(NjInterp *interp, int generation, Py_ssize_t *out_uncollectable, bo
     for (G *g = next_of(&still); g != &still; g = next_of(g)) {
         m++;
     }
+    clear_late_weakrefs(&still);
     delete_garbage(interp, &still, old);
     for (G *g = next_of(&legacy); g != &legacy; g = next_of(g)) {
         n++;

@@ -342,6 +342,17 @@ _PyEval_EvalFrameDefault(PyThreadState *tstate, NjFrame *frame, int throwflag)
             goto frame_failed;
         }
         RELOAD();
+        if (NJ_UNLIKELY((tstate->eval_breaker & ~(uintptr_t)0xff) !=
+                        CODE()->_co_instrumentation_version)) {
+            /* no RESUME comes by that would */
+            PyObject *exc = PyErr_GetRaisedException();
+            if (nj_monitor_instrument(CODE(), tstate) < 0) {
+                Py_DECREF(exc);
+            }
+            else {
+                PyErr_SetRaisedException(exc);
+            }
+        }
         if (nj_monitor_wants(tstate, PY_MONITORING_EVENT_PY_THROW)) {
             nj_monitor_throw(tstate, frame, frame->instr_ptr);
         }

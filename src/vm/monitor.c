@@ -207,6 +207,8 @@ events_of_opcode(int op, int oparg)
     case END_FOR:
     case END_SEND:
         return BIT(STOP_ITERATION);
+    case END_ASYNC_FOR:
+        return BIT(BRANCH_RIGHT);
     default:
         return 0;
     }
@@ -280,8 +282,7 @@ mark_line_starts(PyCodeObject *co, Data *d, uint8_t *start)
             while (t < d->n && (d->original[t] == PUSH_EXC_INFO || d->lines[t] <= 0)) {
                 t += 1 + nj_opcode_caches[d->original[t]];
             }
-            if (t < d->n && d->lines[t] > 0 && d->original[t] != END_ASYNC_FOR &&
-                d->original[t] != CLEANUP_THROW) {
+            if (t < d->n && d->lines[t] > 0 && d->original[t] != END_ASYNC_FOR) {
                 start[t] = 1;
             }
         }
@@ -355,6 +356,9 @@ nj_monitor_instrument(PyCodeObject *co, PyThreadState *tstate)
         if (i >= co->_co_firsttraceable) {
             if (op != EXTENDED_ARG) {
                 e = events_of_opcode(op, code[i].op.arg);
+            }
+            if (op == NOT_TAKEN && i > 0 && d->original[i - 1] == END_SEND) {
+                e |= BIT(BRANCH_LEFT); /* `async for' has an item */
             }
             if (start[i]) {
                 e |= BIT(LINE);
@@ -809,15 +813,22 @@ nj_monitor_before(PyThreadState *tstate, NjFrame *f, NjCodeUnit *prev, int oparg
     if (e & BIT(LINE)) {
         int line = d->lines[unit];
         bool fresh = prev < code + co->_co_firsttraceable || prev >= code + d->n ||
-                     (d->original[prev - code] == RESUME && (prev->op.arg & 3) == 0);
+                     op == CLEANUP_THROW;
+        int told = 0;
         if (fresh || d->lines[prev - code] != line) {
             /* settrace hears of backward jumps within a line at the jump itself */
-            if (fire(tstate, f, EV(LINE), offset, NULL, 0, EV(LINE)) < 0) {
-                return -1;
-            }
-            if (f->instr_ptr != here) {
-                return op; /* the trace function jumped */
-            }
+            told = fire(tstate, f, EV(LINE), offset, NULL, 0, EV(LINE));
+        }
+        else if (d->original[prev - code] == RESUME && (prev->op.arg & 3) == 0 &&
+                 (monitor_of(tstate)->tools[EV(LINE)] & (1u << TOOL_TRACE))) {
+            /* a body on the line of its def: after `call' only settrace wants `line' */
+            told = fire_trace(tstate, f, EV(LINE), NULL, line);
+        }
+        if (told < 0) {
+            return -1;
+        }
+        if (f->instr_ptr != here) {
+            return op; /* the trace function jumped */
         }
     }
     if ((e & BIT(INSTRUCTION)) && fire(tstate, f, EV(INSTRUCTION), offset, NULL, 0,
@@ -887,6 +898,18 @@ nj_monitor_before(PyThreadState *tstate, NjFrame *f, NjCodeUnit *prev, int oparg
             if (e & (taken ? BIT(BRANCH_RIGHT) : BIT(BRANCH_LEFT))) {
                 rc = nj_monitor_branch(tstate, f, here, to, taken);
             }
+        }
+        break;
+    case NOT_TAKEN:
+        if (e & BIT(BRANCH_LEFT)) {
+            rc = nj_monitor_branch(tstate, f, here - 1, next, false);
+        }
+        break;
+    case END_ASYNC_FOR:
+        if ((e & BIT(BRANCH_RIGHT)) &&
+            PyErr_GivenExceptionMatches(nj_value_ptr(f->stackpointer[-1]),
+                                        PyExc_StopAsyncIteration)) {
+            rc = nj_monitor_branch(tstate, f, next - oparg, next, true);
         }
         break;
     case END_FOR:

@@ -538,6 +538,9 @@ buffered_seek(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
             goto done;
         }
         off_t here = at - unread(self);
+        if (here < 0) {
+            here = 0; /* a device whose tell() says 0 wherever it is */
+        }
         off_t offset = whence == 0 ? target - here : target;
         if (offset >= -self->rpos && offset <= unread(self)) {
             self->rpos += offset;

@@ -843,7 +843,7 @@ static PyMethodDef fileio_methods[] = {
 };
 
 static PyGetSetDef fileio_getset[] = {
-    {"closed", fileio_closed_get, NULL, "Whether the file is closed.", NULL},
+    {"closed", fileio_closed_get, NULL, "True if the file is closed", NULL},
     {"closefd", fileio_closefd_get, NULL, "Whether close() closes the descriptor.", NULL},
     {"mode", fileio_mode_get, NULL, "How the file was opened.", NULL},
     {"_blksize", fileio_blksize_get, NULL, "The preferred block size.", NULL},

@@ -112,7 +112,8 @@ write_text(StringIO *self, PyObject *obj)
     }
     if (self->writer) {
         if (self->pos == self->writer_size) {
-            if (PyUnicodeWriter_WriteStr(self->writer, text) < 0) {
+            /* not WriteStr: of a subclass it would take the __str__ */
+            if (PyUnicodeWriter_WriteSubstring(self->writer, text, 0, len) < 0) {
                 return -1;
             }
             self->writer_size = self->string_size = self->pos += len;
@@ -498,6 +499,9 @@ stringio_setstate(PyObject *op, PyObject *state)
         PyErr_Format(PyExc_TypeError,
                      "%.200s.__setstate__ argument should be 4-tuple, got %.200s",
                      Py_TYPE(op)->tp_name, Py_TYPE(state)->tp_name);
+        return NULL;
+    }
+    if (self->closed && check_ready(self) < 0) {
         return NULL;
     }
     PyObject *value = PyTuple_GET_ITEM(state, 0), *newline = PyTuple_GET_ITEM(state, 1);

@@ -9,7 +9,9 @@
  * SPDX-License-Identifier: MIT
  */
 #include "modules/io/io_int.h"
+#include "runtime/codecs.h"
 
+#include <langinfo.h>
 #include <stddef.h>
 
 /* ---- IncrementalNewlineDecoder ---------------------------------------------------------- */
@@ -560,8 +562,7 @@ check_newline(const char *newline)
 static PyObject *
 lookup_codec(const char *encoding)
 {
-    NJ_OWN codecs = PyImport_ImportModule("_codecs");
-    NJ_OWN info = codecs ? PyObject_CallMethod(codecs, "lookup", "s", encoding) : NULL;
+    NJ_OWN info = nj_codec_lookup(encoding);
     if (!info) {
         return NULL;
     }
@@ -730,12 +731,9 @@ default_encoding(PyObject *encoding)
     } else if (!PyUnicode_EqualToUTF8(encoding, "locale")) {
         return Py_NewRef(encoding);
     }
-    NJ_OWN locale = PyImport_ImportModule("_locale");
-    if (locale) {
-        return PyObject_CallMethod(locale, "getencoding", NULL);
-    }
-    PyErr_Clear();
-    return PyUnicode_FromString("utf-8");
+    /* as _locale.getencoding(), which at shutdown cannot be imported any more */
+    const char *codeset = nl_langinfo(CODESET);
+    return PyUnicode_FromString(codeset && *codeset ? codeset : "utf-8");
 }
 
 static int
@@ -933,9 +931,11 @@ textio_write(PyObject *op, PyObject *arg)
     if (check_attached(self) < 0) {
         return NULL;
     }
-    if (self->pending && self->pending_bytes + size > self->chunk_size &&
-        flush_pending(self) < 0) {
-        return NULL;
+    /* again, if writing made somebody write to us */
+    while (self->pending && self->pending_bytes + size > self->chunk_size) {
+        if (flush_pending(self) < 0) {
+            return NULL;
+        }
     }
     if (!self->pending) {
         self->pending = PyList_New(0);
@@ -957,7 +957,7 @@ textio_write(PyObject *op, PyObject *arg)
             return NULL;
         }
     }
-    if (self->snap_flags || self->decoded) {
+    if (self->snap_flags) { /* else not seekable: what was read ahead is still to come */
         drop_decoded(self);
         drop_snapshot(self);
         if (self->decoder) {
@@ -1902,6 +1902,9 @@ textio_reconfigure(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
                      "reconfigure() argument '%s' must be str or None, not %s",
                      enc ? "encoding" : "errors",
                      Py_TYPE(enc ? encoding : errors)->tp_name);
+        return NULL;
+    }
+    if (errors && !PyUnicode_AsUTF8(errors)) {
         return NULL;
     }
     char line_buffering = self->line_buffering, write_through = self->write_through;

@@ -1158,11 +1158,12 @@ nj_diag_params(NjParser *p, bool lambda)
                 return;
             }
             if (next != T_COMMA) {
+                bool starred = !lambda && at_plus(p, 1) == T_COLON && at_plus(p, 2) == T_STAR;
                 bool ok = skip_param(p, lambda, true);
                 if (p->err || !ok) {
                     break;
                 }
-                if (at(p) == T_EQUAL) {
+                if (at(p) == T_EQUAL && !starred) {
                     nj_parser_error_at(p, range_tokens(p, p->pos, p->pos),
                                        "var-positional argument cannot have default value");
                     return;

@@ -1341,6 +1341,10 @@ parse_def(NjParser *p, int start, NjSeq *decorators)
             comment = NULL;
         }
     }
+    if (p->diag && comment && at(p) == T_NEWLINE && at_plus(p, 1) == T_TYPE_COMMENT &&
+        at_plus(p, 2) == T_NEWLINE && at_plus(p, 3) == T_INDENT) {
+        return nj_syntax_error(p, "Cannot have two type comments on def");
+    }
     DIAG(p, nj_diag_block(p, "function definition", line));
     NjSeq *body = nj_parse_block(p);
     if (!body) {
@@ -1686,6 +1690,23 @@ parse_all(NjParser *p)
     return NULL;
 }
 
+/* SyntaxError._metadata: line and column before which all is well, and the source unless a
+ * file has it: traceback looks there for misspelt keywords. */
+static NJ_COLD void
+add_metadata(NjParser *p, const char *text, Py_ssize_t size)
+{
+    PyObject *exc = PyErr_GetRaisedException();
+    if (exc && PyObject_TypeCheck(exc, (PyTypeObject *)PyExc_SyntaxError)) {
+        NJ_OWN source = p->flags & NJ_CF_FILE ? Py_NewRef(Py_None)
+                                              : PyUnicode_DecodeUTF8(text, size, "replace");
+        NJ_OWN triple = source ? Py_BuildValue("iiO", 0, 0, source) : NULL;
+        if (!triple || PyObject_SetAttr(exc, NJ_ID(_metadata), triple) < 0) {
+            PyErr_Clear(); /* the error itself matters more */
+        }
+    }
+    PyErr_SetRaisedException(exc);
+}
+
 NjMod *
 nj_parse(NjArena *arena, const char *text, Py_ssize_t size, PyObject *filename, int start,
          PyCompilerFlags *flags, PyObject *module)
@@ -1719,6 +1740,9 @@ nj_parse(NjArena *arena, const char *text, Py_ssize_t size, PyObject *filename, 
         }
         else {
             mod = parse_all(&p);
+            if (!mod) {
+                add_metadata(&p, buf, len);
+            }
         }
         nj_memo_clear(&p);
         PyMem_Free(p.toks);

@@ -340,6 +340,8 @@ enter_block(NjSymtable *st, PyObject *name, NjBlockType type, const void *key, N
     if (s == NULL) {
         return -1;
     }
+    /* no walrus in the iterable of a comprehension, lambdas and comprehensions in it */
+    s->comp_iter_expr = st->cur ? st->cur->comp_iter_expr : 0;
     TRY(enter_existing(st, s, true));
     if (type == NJ_BLOCK_ANNOTATION || type == NJ_BLOCK_TYPE_VARIABLE ||
         type == NJ_BLOCK_TYPE_ALIAS) {

@@ -100,12 +100,21 @@ nj_frame_get_local(NjFrame *f, int i, PyObject **out)
     return 1;
 }
 
-/* Is slot i visible through f_locals of this frame? */
+/* Are f_locals the fast locals? In a function; and in a module or class while an inlined
+ * comprehension runs, whose variables are hidden fast locals: then nothing else shows. */
 static bool
-slot_visible(NjFrame *f, int i)
+shows_fast_locals(NjFrame *f)
 {
-    int kind = local_kind(nj_frame_peek_code(f), i);
-    return !(kind & KIND_HIDDEN);
+    if (is_function_frame(f)) {
+        return true;
+    }
+    PyCodeObject *co = nj_frame_peek_code(f);
+    for (int i = 0; i < co->co_nlocalsplus; i++) {
+        if ((local_kind(co, i) & KIND_HIDDEN) && !nj_value_is_null(f->localsplus[i])) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* ---- FrameLocalsProxy ---- */
@@ -127,6 +136,8 @@ proxy_slot(PyObject *o, PyObject *key, bool bound)
     if (hash == -1) {
         return -2;
     }
+    /* a comprehension's variable may have the name of a free one: the bound slot counts */
+    int unbound = -1;
     for (int pass = exact ? 0 : 1; pass < 2; pass++) {
         for (int i = 0; i < co->co_nlocalsplus; i++) {
             PyObject *name = PyTuple_GET_ITEM(co->co_localsplusnames, i);
@@ -149,19 +160,15 @@ proxy_slot(PyObject *o, PyObject *key, bool bound)
                     continue;
                 }
             }
-            if (!slot_visible(f, i)) {
+            PyCellObject *cell = slot_cell(f, i);
+            if (cell ? cell->ob_ref == NULL : nj_value_is_null(f->localsplus[i])) {
+                unbound = unbound < 0 ? i : unbound;
                 continue;
-            }
-            if (bound) {
-                PyCellObject *cell = slot_cell(f, i);
-                if (cell ? cell->ob_ref == NULL : nj_value_is_null(f->localsplus[i])) {
-                    return -1;
-                }
             }
             return i;
         }
     }
-    return -1;
+    return bound ? -1 : unbound;
 }
 
 PyObject *
@@ -282,9 +289,6 @@ proxy_list(PyObject *o, int what)
         return NULL;
     }
     for (int i = 0; i < co->co_nlocalsplus; i++) {
-        if (!slot_visible(f, i)) {
-            continue;
-        }
         PyObject *found;
         int t = nj_frame_get_local(f, i, &found);
         if (t < 0) {
@@ -640,7 +644,7 @@ PyTypeObject PyFrameLocalsProxy_Type = {
 PyObject *
 nj_frame_locals(NjFrame *f)
 {
-    if (!is_function_frame(f)) {
+    if (!shows_fast_locals(f)) {
         if (f->f_locals == NULL) {
             f->f_locals = PyDict_New();
         }
@@ -655,16 +659,7 @@ nj_frame_locals(NjFrame *f)
 static PyObject *
 frame_get_locals(PyObject *o, void *closure)
 {
-    NjFrame *f = as_frame(o)->f_frame;
-    if (!is_function_frame(f)) {
-        /* a module or class body; hidden fast locals of inlined comprehensions show up
-           through locals() only */
-        if (f->f_locals == NULL) {
-            f->f_locals = PyDict_New();
-        }
-        return Py_XNewRef(f->f_locals);
-    }
-    return nj_frame_locals_proxy(as_frame(o));
+    return nj_frame_locals(as_frame(o)->f_frame);
 }
 
 int

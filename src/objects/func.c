@@ -161,10 +161,11 @@ PyFunction_New(PyObject *code, PyObject *globals)
     return PyFunction_NewWithQualName(code, globals, NULL);
 }
 
-void
+int
 nj_func_set_attribute(PyObject *func, int which, PyObject *v)
 {
     PyFunctionObject *f = as_func(func);
+    Py_INCREF(v);
     switch (which) {
     case 1:
         Py_XSETREF(f->func_defaults, v);
@@ -180,10 +181,18 @@ nj_func_set_attribute(PyObject *func, int which, PyObject *v)
         break;
     case 16:
         Py_XSETREF(f->func_annotate, v);
+        if (PyFunction_Check(v)) {
+            PyObject *name = PyUnicode_FromFormat("%U.__annotate__", f->func_qualname);
+            if (name == NULL) {
+                return -1;
+            }
+            Py_SETREF(as_func(v)->func_qualname, name);
+        }
         break;
     default:
         Py_DECREF(v);
     }
+    return 0;
 }
 
 static PyObject *
@@ -486,7 +495,7 @@ annotations_of(PyFunctionObject *f)
             return NULL;
         }
         if (!PyDict_Check(d)) {
-            PyErr_Format(PyExc_TypeError, "__annotate__() must return a dict, not %T", d);
+            PyErr_Format(PyExc_TypeError, "__annotate__ returned non-dict of type '%T'", d);
             Py_DECREF(d);
             return NULL;
         }

@@ -896,7 +896,7 @@ module_get_annotations(PyObject *self, void *closure)
         }
         if (!PyDict_Check(res)) {
             PyErr_Format(PyExc_TypeError,
-                         "__annotate__() must return a dict, not %.100s",
+                         "__annotate__ returned non-dict of type '%.100s'",
                          Py_TYPE(res)->tp_name);
             return NULL;
         }

@@ -382,10 +382,18 @@ odict_clear(PyObject *self, PyObject *unused)
     Py_RETURN_NONE;
 }
 
+/* Have all keys a hash that cannot have changed? Others are looked up again where they
+ * are iterated over with their values, so that a broken __hash__ shows as KeyError. */
+static bool
+hashes_fixed(PyObject *self)
+{
+    return odict(self)->dict.ma_keys->dk_kind != NJ_KEYS_GENERAL;
+}
+
 static PyObject *
 odict_copy(PyObject *self, PyObject *unused)
 {
-    if (PyODict_CheckExact(self)) {
+    if (PyODict_CheckExact(self) && hashes_fixed(self)) {
         NJ_OWN copy = PyODict_New();
         if (!copy || nj_dict_merge(copy, self, 1) < 0) {
             return NULL;
@@ -393,7 +401,8 @@ odict_copy(PyObject *self, PyObject *unused)
         odict(copy)->known = PyDict_GET_SIZE(copy);
         return NJ_TAKE(copy);
     }
-    NJ_OWN copy = PyObject_CallNoArgs((PyObject *)Py_TYPE(self));
+    NJ_OWN copy = PyODict_CheckExact(self) ? PyODict_New()
+                                           : PyObject_CallNoArgs((PyObject *)Py_TYPE(self));
     if (!copy) {
         return NULL;
     }
@@ -543,7 +552,10 @@ odict_repr(PyObject *self)
             nj_raise_key_error(Py_None);
         }
         else {
-            d = PyDict_Copy(self);
+            d = hashes_fixed(self) ? PyDict_Copy(self) : odict_copy(self, NULL);
+            if (d && PyODict_Check(d)) { /* shown as a plain dict */
+                Py_SETREF(d, PyDict_Copy(d));
+            }
         }
     }
     else {
@@ -761,17 +773,33 @@ odictiter_next(PyObject *self)
     if (!more) {
         goto stop;
     }
-    switch (it->kind & ~ITER_REVERSED) {
-    case ITER_KEYS:
+    int what = it->kind & ~ITER_REVERSED;
+    if (what == ITER_KEYS) {
         return Py_NewRef(key);
-    case ITER_VALUES:
-        return Py_NewRef(value);
-    default:
-        return nj_tuple_pair_steal(Py_NewRef(key), Py_NewRef(value));
     }
+    Py_INCREF(key);
+    Py_INCREF(value);
+    if (!hashes_fixed((PyObject *)od) && !PyLong_CheckExact(key)) {
+        PyObject *found;
+        if (PyDict_GetItemRef((PyObject *)od, key, &found) == 0) {
+            PyErr_SetObject(PyExc_KeyError, key);
+        }
+        Py_SETREF(value, found);
+        if (!value) {
+            Py_DECREF(key);
+            goto stop;
+        }
+    }
+    if (what == ITER_VALUES) {
+        Py_DECREF(key);
+        return value;
+    }
+    return nj_tuple_pair_steal(key, value);
 stop:
-    it->od = NULL;
-    Py_DECREF(od);
+    if (it->od) { /* key code may have come by here already */
+        it->od = NULL;
+        Py_DECREF(od);
+    }
     return NULL;
 }
 

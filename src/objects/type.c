@@ -636,11 +636,10 @@ type_get_annotate(PyObject *self, void *closure)
         return NULL;
     }
     PyObject *annotate;
-    if (PyDict_GetItemRef(type->tp_dict, NJ_ID(__annotate_func__), &annotate) < 0) {
-        return NULL;
-    }
-    if (annotate == NULL &&
-        PyDict_GetItemRef(type->tp_dict, NJ_ID(__annotate__), &annotate) < 0) {
+    /* one that the body defined comes before the compiler's */
+    if (PyDict_GetItemRef(type->tp_dict, NJ_ID(__annotate__), &annotate) < 0 ||
+        (annotate == NULL &&
+         PyDict_GetItemRef(type->tp_dict, NJ_ID(__annotate_func__), &annotate) < 0)) {
         return NULL;
     }
     if (annotate) {
@@ -720,7 +719,7 @@ type_get_annotations(PyObject *self, void *closure)
         }
         if (!PyDict_Check(res)) {
             PyErr_Format(PyExc_TypeError,
-                         "__annotate__() must return a dict, not %.100s",
+                         "__annotate__ returned non-dict of type '%.100s'",
                          Py_TYPE(res)->tp_name);
             return NULL;
         }

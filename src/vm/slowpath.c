@@ -556,6 +556,10 @@ nj_list_extend(PyObject *list, PyObject *iterable)
 int
 nj_set_add(PyObject *set, PyObject *v)
 {
+    if (!PySet_Check(set)) { /* __conditional_annotations__ is a variable like any other */
+        PyErr_Format(PyExc_TypeError, "'%T' object is not a set", set);
+        return -1;
+    }
     if (PySet_Add(set, v) < 0) {
         raise_unhashable(v, "a set element");
         return -1;

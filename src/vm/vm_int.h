@@ -95,7 +95,7 @@ bool nj_traceback_starts_at(PyThreadState *tstate, NjFrame *frame);
 
 /* ---- functions, cells, generators ---- */
 PyObject *nj_cell_new_steal(NJ_STEALS PyObject *v);
-void nj_func_set_attribute(PyObject *func, int which, NJ_STEALS PyObject *v);
+NJ_MUST int nj_func_set_attribute(PyObject *func, int which, PyObject *v);
 /* The locals a call of this function runs with: NULL, or (not optimized code) globals. */
 NJ_INLINE PyObject *
 nj_func_locals(Value func)

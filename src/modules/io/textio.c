@@ -589,17 +589,19 @@ lookup_codec(const char *encoding)
 static int
 check_error_handler(PyObject *errors)
 {
+    const char *name = PyUnicode_AsUTF8(errors);
+    if (!name) {
+        return -1;
+    }
     PyObject *flags = PySys_GetObject("flags");
     NJ_OWN dev = flags ? PyObject_GetAttrString(flags, "dev_mode") : NULL;
     if (!dev) {
         PyErr_Clear();
-        return 0;
     }
-    const char *name = dev == Py_True ? PyUnicode_AsUTF8(errors) : NULL;
     if (dev != Py_True) {
         return 0;
     }
-    NJ_OWN handler = name ? PyCodec_LookupError(name) : NULL;
+    NJ_OWN handler = PyCodec_LookupError(name);
     return handler ? 0 : -1;
 }
 
@@ -1854,11 +1856,11 @@ convert_flag(PyObject *arg, char *flag)
     if (!arg || arg == Py_None) {
         return 0;
     }
-    int v = PyObject_IsTrue(arg);
-    if (v < 0) {
+    Py_ssize_t v = PyNumber_AsSsize_t(arg, PyExc_OverflowError);
+    if (v == -1 && PyErr_Occurred()) {
         return -1;
     }
-    *flag = (char)v;
+    *flag = v != 0;
     return 0;
 }
 
@@ -1902,9 +1904,6 @@ textio_reconfigure(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
                      "reconfigure() argument '%s' must be str or None, not %s",
                      enc ? "encoding" : "errors",
                      Py_TYPE(enc ? encoding : errors)->tp_name);
-        return NULL;
-    }
-    if (errors && !PyUnicode_AsUTF8(errors)) {
         return NULL;
     }
     char line_buffering = self->line_buffering, write_through = self->write_through;

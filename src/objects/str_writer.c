@@ -646,10 +646,10 @@ format_directive(NjStrWriter *w, const char *f, VaBox *box)
     }
     case 'p': {
         char buf[32];
-        int n = snprintf(buf, sizeof(buf), "%p", ARG(void *));
-        if (strncmp(buf, "0x", 2) != 0) {
-            strcpy(buf, "0x0");
-            n = 3;
+        const void *address = ARG(void *);
+        int n = snprintf(buf, sizeof(buf), "%p", address);
+        if (strncmp(buf, "0x", 2) != 0) { /* the C library writes NULL as (nil) */
+            n = snprintf(buf, sizeof(buf), "0x%p", address);
         }
         return nj_writer_ascii(w, buf, n) < 0 ? NULL : f;
     }

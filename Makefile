@@ -4,9 +4,10 @@ GIVEN := $(abspath $(BUILD))/given
 NAJA := $(BUILD)/bin/naja
 T ?=
 P ?=
+B ?=
 REF ?= python3.14
 
-.PHONY: help run test check regrtest compat install uninstall build setup clean
+.PHONY: help run test check regrtest compat bench install uninstall build setup clean
 help:
 	@echo 'make run                 set up, build, run examples/tour.py'
 	@echo 'make test                set up, build, run all tests'
@@ -15,6 +16,7 @@ help:
 	@echo 'make compat REF=PYTHON [P="lxml numpy"]   wheels from the package index, Naja against a CPython 3.14'
 	@echo 'make install PREFIX=DIR  a relocatable tree with program, library, headers, libpython'
 	@echo 'make uninstall PREFIX=DIR   removes it again'
+	@echo 'make bench REF=PATH [B="richards nbody"]   speed against a CPython 3.14 (bench/README.md)'
 	@echo 'make clean               remove the build'
 
 setup:
@@ -43,6 +45,10 @@ install: build
 
 uninstall:
 	@sh tools/uninstall.sh "$(PREFIX)"
+
+bench: build
+	@python3 bench/run.py --naja $(NAJA) --ref $(REF) --work $(abspath $(BUILD))/bench \
+		--names "$(B)" $(if $(PYPY),--pypy $(PYPY)) $(if $(ALL),--all) $(BENCH_OPTIONS)
 
 clean:
 	rm -rf $(BUILD)/meson $(BUILD)/bin $(BUILD)/lib $(BUILD)/include

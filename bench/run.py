@@ -22,7 +22,11 @@ import time
 VERSION = "1.14.0"
 HERE = os.path.dirname(os.path.abspath(__file__))
 SLOW = ("dask", "hg_startup", "sphinx", "fastapi", "tornado_http", "xdsl",
-        "asyncio_websockets", "concurrent_imap", "asyncio_tcp_ssl", "stdlib_startup")
+        "asyncio_websockets", "concurrent_imap", "asyncio_tcp_ssl",
+        "async_tree_cpu_io_mixed_tg", "async_tree_io_tg", "async_tree_memoization_tg",
+        "async_tree_eager_cpu_io_mixed", "async_tree_eager_io", "async_tree_eager_memoization",
+        "async_tree_eager_tg", "async_tree_eager_cpu_io_mixed_tg", "async_tree_eager_io_tg",
+        "async_tree_eager_memoization_tg")
 OWN = {  # name: command-line arguments behind the interpreter
     "startup": ["-c", "pass"],
     "startup_bare": ["-I", "-S", "-c", "pass"],
@@ -78,9 +82,11 @@ def benchmarks(scripts):
 
 def install(folder, work, peer):
     """Third-party modules of a benchmark, in a folder of this interpreter. None: failed."""
-    needs = os.path.join(folder, "requirements.txt")
-    if not os.path.exists(needs):
-        return ""
+    needs = ["-r", os.path.join(folder, "requirements.txt")]
+    if not os.path.exists(needs[1]):
+        needs = [os.path.join(folder, "vendor")]
+        if not os.path.exists(needs[0]):
+            return ""
     target = os.path.join(work, "deps-" + peer["key"], os.path.basename(folder))
     if os.path.exists(target + ".failed"):
         return None
@@ -90,7 +96,7 @@ def install(folder, work, peer):
         shutil.rmtree(temp, ignore_errors=True)
         r = subprocess.run([sys.executable, "-m", "pip", "--python", peer["install"], "install",
                             "-q", "--disable-pip-version-check", "--no-warn-script-location",
-                            "--target", temp, "-r", needs],
+                            "--target", temp, *needs],
                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if r.returncode:
             open(target + ".failed", "w").write(r.stdout)

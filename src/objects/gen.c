@@ -14,6 +14,8 @@
  */
 #include "nj.h"
 
+#include <opcode_ids.h>
+
 #include "capi/args.h"
 #include "objects/gen_int.h"
 #include "vm/vm_int.h"
@@ -363,6 +365,8 @@ close_iter(PyObject *yf)
     return r == NULL ? -1 : 0;
 }
 
+#define RESUME_OUTSIDE_TRY 4 /* in the argument of RESUME */
+
 PyObject *
 nj_gen_close(PyObject *o, PyObject *unused)
 {
@@ -385,6 +389,13 @@ nj_gen_close(PyObject *o, PyObject *unused)
         Py_DECREF(yf);
     }
     if (err == 0) {
+        NjCodeUnit *next = g->gi_iframe.instr_ptr + g->gi_iframe.return_offset;
+        if (next->op.code == RESUME && (next->op.arg & RESUME_OUTSIDE_TRY)) {
+            /* nothing in the body could see a GeneratorExit */
+            g->gi_frame_state = NJ_GEN_CLEARED;
+            nj_frame_clear_except_code(&g->gi_iframe);
+            Py_RETURN_NONE;
+        }
         PyErr_SetNone(PyExc_GeneratorExit);
     }
     PySendResult how;

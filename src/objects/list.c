@@ -123,7 +123,15 @@ PyList_New(Py_ssize_t size)
     ((PyVarObject *)l)->ob_size = 0;
     l->allocated = 0;
     if (size > 0) {
-        l->ob_item = PyMem_Calloc((size_t)size, sizeof(PyObject *));
+        if (size <= NJ_MEM_SMALL_MAX / (Py_ssize_t)sizeof(PyObject *)) {
+            l->ob_item = PyMem_Malloc((size_t)size * sizeof(PyObject *));
+            for (Py_ssize_t i = 0; l->ob_item && i < size; i++) {
+                l->ob_item[i] = NULL;
+            }
+        }
+        else {
+            l->ob_item = PyMem_Calloc((size_t)size, sizeof(PyObject *));
+        }
         if (!l->ob_item) {
             Py_DECREF(l);
             return PyErr_NoMemory();

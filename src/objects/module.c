@@ -697,6 +697,29 @@ module_getattro(PyObject *self, PyObject *name)
     return nj_module_getattr_missing(self, name);
 }
 
+int
+nj_module_get_optional(PyObject *self, PyObject *name, PyObject **out)
+{
+    *out = _PyObject_GenericGetAttrWithDict(self, name, NULL, 1);
+    if (*out || PyErr_Occurred()) {
+        return *out ? 1 : -1;
+    }
+    PyObject *dict = MOD(self)->md_dict;
+    int hooked = dict ? PyDict_Contains(dict, NJ_ID(__getattr__)) : 0;
+    if (hooked <= 0) {
+        return hooked;
+    }
+    *out = nj_module_getattr_missing(self, name);
+    if (*out) {
+        return 1;
+    }
+    if (!PyErr_ExceptionMatches(PyExc_AttributeError)) {
+        return -1;
+    }
+    PyErr_Clear();
+    return 0;
+}
+
 /* ======================================================================================
  * The type
  * ====================================================================================== */

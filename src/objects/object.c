@@ -340,6 +340,9 @@ nj_object_get_optional(PyObject *obj, PyObject *name, PyObject **out)
         *out = NULL;
         return 0; /* absent, without making an exception */
     }
+    if (PyModule_CheckExact(obj)) {
+        return nj_module_get_optional(obj, name, out);
+    }
     *out = tp->tp_getattro ? tp->tp_getattro(obj, name) : PyObject_GetAttr(obj, name);
     if (*out) {
         return 1;

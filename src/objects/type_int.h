@@ -164,6 +164,8 @@ PyObject *nj_type_alloc_untracked(PyTypeObject *tp, Py_ssize_t nitems);
 
 /* Slot functions that other areas compare against. */
 PyObject *nj_slot_getattr_hook(PyObject *self, PyObject *name);
+/* tp_call of a class whose __call__ is not a slot of C's. */
+PyObject *nj_slot_tp_call(PyObject *self, PyObject *args, PyObject *kwds);
 PyObject *nj_slot_getattro(PyObject *self, PyObject *name);
 int nj_slot_setattro(PyObject *self, PyObject *name, PyObject *value);
 PyObject *nj_slot_new(PyTypeObject *type, PyObject *args, PyObject *kwds);
@@ -231,6 +233,8 @@ typedef struct NjModule {
 /* The value of a missing attribute: module __getattr__, else the AttributeError with the
  * hints about circular imports and shadowing files. New reference or NULL. */
 PyObject *nj_module_getattr_missing(PyObject *module, PyObject *name);
+/* PyObject_GetOptionalAttr of an exact module: no exception is made on the way to 0. */
+int nj_module_get_optional(PyObject *module, PyObject *name, PyObject **out);
 void nj_module_clear(PyObject *module);      /* used by lifecycle at exit */
 void nj_module_clear_dict(PyObject *dict);
 

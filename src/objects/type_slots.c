@@ -802,8 +802,8 @@ slot_tp_hash(PyObject *self)
     return h == -1 ? -2 : h;
 }
 
-static PyObject *
-slot_tp_call(PyObject *self, PyObject *args, PyObject *kwds)
+PyObject *
+nj_slot_tp_call(PyObject *self, PyObject *args, PyObject *kwds)
 {
     PyObject *func = nj_type_find(Py_TYPE(self), NJ_ID(__call__));
     if (func == NULL) {
@@ -1277,7 +1277,7 @@ static struct wrapperbase slotdefs[] = {
        "__repr__($self, /)\n--\n\nReturn repr(self)."),
     TP(__hash__, tp_hash, slot_tp_hash, wrap_hash,
        "__hash__($self, /)\n--\n\nReturn hash(self)."),
-    KWSLOTDEF(__call__, ht_type.tp_call, slot_tp_call, wrap_call,
+    KWSLOTDEF(__call__, ht_type.tp_call, nj_slot_tp_call, wrap_call,
               "__call__($self, /, *args, **kwargs)\n--\n\nCall self as a function."),
     TP(__str__, tp_str, slot_tp_str, wrap_unary,
        "__str__($self, /)\n--\n\nReturn str(self)."),
@@ -1681,7 +1681,7 @@ choose_slot(PyTypeObject *type, int first, int last)
     if (*ptr == generic && !use_generic && specific == NULL) {
         *ptr = NULL;
     }
-    if (offset == (int)offsetof(PyTypeObject, tp_call) && *ptr == (void *)slot_tp_call) {
+    if (offset == (int)offsetof(PyTypeObject, tp_call) && *ptr == (void *)nj_slot_tp_call) {
         type->tp_flags &= ~Py_TPFLAGS_HAVE_VECTORCALL; /* belongs to another __call__ */
     }
 }

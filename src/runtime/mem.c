@@ -250,11 +250,19 @@ alloc_small(size_t size)
     NjMem *mem = &tstate->interp->rt.mem;
     uint32_t cls = size ? (uint32_t)((size + 15) >> 4) : 1;
     NjPool *pool = mem->avail[cls];
-    if (NJ_LIKELY(pool && pool->free)) {
+    if (NJ_LIKELY(pool != NULL)) {
         void *p = pool->free;
-        pool->free = *(void **)p;
-        pool->used++;
-        return p;
+        if (NJ_LIKELY(p != NULL)) {
+            pool->free = *(void **)p;
+            pool->used++;
+            return p;
+        }
+        p = pool->bump;
+        if (NJ_LIKELY((char *)p < pool->end)) {
+            pool->bump = (char *)p + pool->size;
+            pool->used++;
+            return p;
+        }
     }
     return alloc_small_slow(mem, cls);
 }

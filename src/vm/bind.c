@@ -336,17 +336,29 @@ nj_frame_push_bind(PyThreadState *tstate, Value func, PyObject *locals, Value *a
         return NULL;
     }
     nj_frame_init(frame, tstate->current_frame, func, locals, co);
-    if (NJ_LIKELY(kwnames == NULL && nargs == co->co_argcount &&
+    if (NJ_LIKELY(kwnames == NULL && nargs <= co->co_argcount &&
                   co->co_kwonlyargcount == 0 &&
                   !(co->co_flags & (CO_VARARGS | CO_VARKEYWORDS)))) {
-        int i = 0;
-        for (; i < nargs; i++) {
-            frame->localsplus[i] = args[i];
+        Py_ssize_t missing = co->co_argcount - nargs;
+        PyObject *defaults = f->func_defaults;
+        if (missing == 0 || (defaults != NULL && PyTuple_GET_SIZE(defaults) >= missing)) {
+            Value *to = frame->localsplus;
+            Value *end = to + co->co_nlocalsplus;
+            for (Value *stop = to + nargs; to < stop;) {
+                *to++ = *args++;
+            }
+            if (missing > 0) {
+                PyObject **from =
+                    &PyTuple_GET_ITEM(defaults, PyTuple_GET_SIZE(defaults) - missing);
+                for (Py_ssize_t i = 0; i < missing; i++) {
+                    *to++ = nj_value_new(from[i]);
+                }
+            }
+            while (to < end) {
+                *to++ = NJ_VALUE_NULL;
+            }
+            return frame;
         }
-        for (; i < co->co_nlocalsplus; i++) {
-            frame->localsplus[i] = NJ_VALUE_NULL;
-        }
-        return frame;
     }
     if (bind_args(f, frame->localsplus, args, nargs, kwnames) < 0) {
         PyObject *exc = PyErr_GetRaisedException();

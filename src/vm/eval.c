@@ -40,14 +40,17 @@
 #define PREDICTED(name)
 #define DISPATCH()                                                                     \
     do {                                                                               \
-        opcode = ip->op.code;                                                          \
         oparg = ip->op.arg;                                                            \
-        goto *targets[opcode];                                                         \
+        goto *targets[ip->op.code];                                                    \
     } while (0)
-#define DISPATCH_SAME()                                                                \
+#define DISPATCH_SAME() goto *targets[ip->op.code]
+/* behind a conditional jump that fell through */
+#define DISPATCH_NOT_TAKEN()                                                           \
     do {                                                                               \
-        opcode = ip->op.code;                                                          \
-        goto *targets[opcode];                                                         \
+        if (NJ_LIKELY(ip->op.code == NOT_TAKEN)) {                                     \
+            ip++;                                                                      \
+        }                                                                              \
+        DISPATCH();                                                                    \
     } while (0)
 /* keeps the compiler from turning a taken branch into a conditional move of ip */
 #define DISPATCH_BARRIER()                                                             \
@@ -235,7 +238,7 @@ is_unique_float(Value v)
                 ip += oparg;                                                           \
                 DISPATCH_BARRIER();                                                    \
             }                                                                          \
-            DISPATCH();                                                                \
+            DISPATCH_NOT_TAKEN();                                                      \
         }                                                                              \
         *sp++ = (t) ? TRUE_WORD : FALSE_WORD;                                          \
         DISPATCH();                                                                    \
@@ -279,14 +282,6 @@ is_unique_float(Value v)
             raw[i_ + 1] = (PyObject *)((args)[i_].bits & ~(uintptr_t)1);               \
         }                                                                              \
     } while (0)
-#define C_STACK_CHECK()                                                                \
-    do {                                                                               \
-        if (NJ_UNLIKELY((uintptr_t)__builtin_frame_address(0) <                        \
-                        ((NjThread *)tstate)->c_stack_soft) &&                         \
-            nj_c_stack_error(tstate, " while calling a Python object") < 0) {          \
-            goto error;                                                                \
-        }                                                                              \
-    } while (0)
 #define CHECK_RESULT(o, callable)                                                      \
     do {                                                                               \
         if (NJ_UNLIKELY((o) == NULL || tstate->current_exception != NULL)) {           \
@@ -324,13 +319,12 @@ _PyEval_EvalFrameDefault(PyThreadState *tstate, NjFrame *frame, int throwflag)
     Value *sp;
     Value result;
     NjCodeUnit *raised_at;
-    unsigned opcode;
     int oparg;
 
     tstate->current_frame = frame;
-    if (NJ_UNLIKELY(nj_c_stack_low())) {
+    /* stands for all C functions that the frame will call, too */
+    if (NJ_UNLIKELY(nj_c_stack_low()) && nj_c_stack_error(tstate, "") < 0) {
         /* the frame never runs: it goes as if it had raised at once */
-        nj_c_stack_error(tstate, "");
         sp = frame->stackpointer;
         ip = frame->instr_ptr;
         tstate->py_recursion_remaining--;
@@ -366,6 +360,10 @@ start_frame:
         goto frame_failed;
     }
     RELOAD();
+    if (NJ_LIKELY(ip->op.code == RESUME &&
+                  tstate->eval_breaker == CODE()->_co_instrumentation_version)) {
+        frame->instr_ptr = ip++;
+    }
     DISPATCH();
 
 #include "eval_cases.inc"
@@ -416,7 +414,8 @@ return_word : {
 
 unknown_opcode:
     PyErr_Format(PyExc_SystemError, "%U:%d: unknown opcode %d",
-                 CODE()->co_filename, nj_frame_line(frame), (int)opcode);
+                 CODE()->co_filename, nj_frame_line(frame),
+                 (int)frame->instr_ptr->op.code);
     goto error;
 
 error:

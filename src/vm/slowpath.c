@@ -12,22 +12,19 @@
 #define BOX_SCAN_MAX 32 /* locals looked at; functions with more lose some identity */
 
 Value
-nj_box(NjFrame *frame, Value v)
+nj_box_fresh(NjFrame *frame, Value v)
 {
-    intptr_t i = nj_value_int(v);
-    PyObject *o = PyLong_FromSsize_t(i);
-    if (o == NULL) {
+    PyObject *o = nj_int_from_i64(nj_value_int(v));
+    if (NJ_UNLIKELY(o == NULL)) {
         return NJ_VALUE_NULL;
     }
-    if (i < -5 || i > 256) {
-        int n = nj_frame_peek_code(frame)->co_nlocalsplus;
-        if (n > BOX_SCAN_MAX) {
-            n = BOX_SCAN_MAX;
-        }
-        for (int k = 0; k < n; k++) {
-            if (frame->localsplus[k].bits == v.bits) {
-                frame->localsplus[k] = nj_value_new(o);
-            }
+    int n = nj_frame_peek_code(frame)->co_nlocalsplus;
+    if (n > BOX_SCAN_MAX) {
+        n = BOX_SCAN_MAX;
+    }
+    for (Value *p = frame->localsplus, *end = p + n; p < end; p++) {
+        if (NJ_UNLIKELY(p->bits == v.bits)) {
+            *p = nj_value_new(o);
         }
     }
     return nj_value_steal(o);
@@ -124,14 +121,88 @@ const binaryfunc nj_binary_ops[27] = {
     PyObject_GetItem,
 };
 
-PyObject *
-nj_get_slice(PyObject *o, PyObject *start, PyObject *stop)
+/* Bounds of a slice without step that is made of integer words and None. */
+static bool
+slice_bounds(Value start, Value stop, Py_ssize_t n, Py_ssize_t *lo, Py_ssize_t *hi)
 {
-    NJ_OWN slice = PySlice_New(start, stop, NULL);
+    if (nj_value_is_int(start)) {
+        *lo = nj_value_int(start);
+        *lo = *lo < 0 ? (*lo + n < 0 ? 0 : *lo + n) : *lo > n ? n : *lo;
+    }
+    else if (nj_value_ptr(start) == Py_None) {
+        *lo = 0;
+    }
+    else {
+        return false;
+    }
+    if (nj_value_is_int(stop)) {
+        *hi = nj_value_int(stop);
+        *hi = *hi < 0 ? *hi + n : *hi > n ? n : *hi;
+    }
+    else if (nj_value_ptr(stop) == Py_None) {
+        *hi = n;
+    }
+    else {
+        return false;
+    }
+    if (*hi < *lo) {
+        *hi = *lo;
+    }
+    return true;
+}
+
+PyObject *
+nj_get_slice(NjFrame *f, Value *words)
+{
+    Py_ssize_t lo, hi;
+    if (!nj_value_is_int(words[0])) {
+        PyObject *o = nj_value_ptr(words[0]);
+        if (PyList_CheckExact(o)) {
+            if (slice_bounds(words[1], words[2], PyList_GET_SIZE(o), &lo, &hi)) {
+                return PyList_GetSlice(o, lo, hi);
+            }
+        }
+        else if (PyUnicode_CheckExact(o)) {
+            if (slice_bounds(words[1], words[2], PyUnicode_GET_LENGTH(o), &lo, &hi)) {
+                return PyUnicode_Substring(o, lo, hi);
+            }
+        }
+        else if (PyTuple_CheckExact(o)) {
+            if (slice_bounds(words[1], words[2], PyTuple_GET_SIZE(o), &lo, &hi)) {
+                return PyTuple_GetSlice(o, lo, hi);
+            }
+        }
+    }
+    if (nj_box_all(f, words, 3) < 0) {
+        return NULL;
+    }
+    NJ_OWN slice = PySlice_New(nj_value_ptr(words[1]), nj_value_ptr(words[2]), NULL);
     if (slice == NULL) {
         return NULL;
     }
-    return PyObject_GetItem(o, slice);
+    return PyObject_GetItem(nj_value_ptr(words[0]), slice);
+}
+
+int
+nj_set_slice(NjFrame *f, Value *words)
+{
+    if (nj_box_all(f, words, 2) < 0) {
+        return -1;
+    }
+    PyObject *v = nj_value_ptr(words[0]), *o = nj_value_ptr(words[1]);
+    Py_ssize_t lo, hi;
+    if (PyList_CheckExact(o) && (PyList_CheckExact(v) || PyTuple_CheckExact(v)) &&
+        slice_bounds(words[2], words[3], PyList_GET_SIZE(o), &lo, &hi)) {
+        return PyList_SetSlice(o, lo, hi, v);
+    }
+    if (nj_box_all(f, words + 2, 2) < 0) {
+        return -1;
+    }
+    NJ_OWN slice = PySlice_New(nj_value_ptr(words[2]), nj_value_ptr(words[3]), NULL);
+    if (slice == NULL) {
+        return -1;
+    }
+    return PyObject_SetItem(o, slice, v);
 }
 
 /* ---- names ---- */

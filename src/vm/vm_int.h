@@ -6,6 +6,7 @@
 
 #include "nj.h"
 #include "objects/dict_int.h"
+#include "objects/int.h"
 #include "objects/type_int.h"
 #include "runtime/gc.h"
 #include "runtime/state.h"
@@ -14,10 +15,21 @@
 #include "vm/vm.h"
 
 /* ---- boxing (slowpath.c) ---- */
-/* An owned word with the object of integer word v; the box also goes into every local of
- * the frame that holds the same number, so that identity stays stable. NULL word with
- * MemoryError. */
-Value nj_box(NjFrame *frame, Value v);
+Value nj_box_fresh(NjFrame *frame, Value v);
+
+/* A word with the object of integer word v: owned, or one of the immortal small ints. The
+ * box also goes into every local of the frame that holds the same number, so that identity
+ * stays stable. NULL word with MemoryError. */
+NJ_INLINE Value
+nj_box(NjFrame *frame, Value v)
+{
+    intptr_t i = nj_value_int(v);
+    if (nj_is_small_int(i)) {
+        return nj_value_borrow(nj_small_int(i));
+    }
+    return nj_box_fresh(frame, v);
+}
+
 /* Boxes n words in place; NULL words are left. 0 / -1. */
 int nj_box_all_slow(NjFrame *frame, Value *words, int n);
 
@@ -41,7 +53,9 @@ extern const binaryfunc nj_binary_ops[27];
 void nj_raise_unbound_local(PyCodeObject *co, int i);
 void nj_raise_unbound_deref(PyCodeObject *co, int i);
 PyObject *nj_common_constant(PyThreadState *tstate, int i);
-PyObject *nj_get_slice(PyObject *o, PyObject *start, PyObject *stop);
+/* words: container, start, stop / value, container, start, stop; they stay the caller's. */
+PyObject *nj_get_slice(NjFrame *f, Value *words);
+int nj_set_slice(NjFrame *f, Value *words);
 PyObject *nj_load_name(NjFrame *f, PyObject *name);
 int nj_store_name(NjFrame *f, PyObject *name, PyObject *v);
 int nj_delete_name(NjFrame *f, PyObject *name);

@@ -27,6 +27,7 @@ SLOW = ("dask", "hg_startup", "sphinx", "fastapi", "tornado_http", "xdsl",
         "async_tree_eager_cpu_io_mixed", "async_tree_eager_io", "async_tree_eager_memoization",
         "async_tree_eager_tg", "async_tree_eager_cpu_io_mixed_tg", "async_tree_eager_io_tg",
         "async_tree_eager_memoization_tg")
+NEEDS_DISTUTILS = ("bm_django_template", "bm_sympy")
 OWN = {  # name: command-line arguments behind the interpreter
     "startup": ["-c", "pass"],
     "startup_bare": ["-I", "-S", "-c", "pass"],
@@ -87,6 +88,8 @@ def install(folder, work, peer):
         needs = [os.path.join(folder, "vendor")]
         if not os.path.exists(needs[0]):
             return ""
+    if os.path.basename(folder) in NEEDS_DISTUTILS:
+        needs.append("setuptools")
     target = os.path.join(work, "deps-" + peer["key"], os.path.basename(folder))
     if os.path.exists(target + ".failed"):
         return None
@@ -134,7 +137,7 @@ def run_script(name, folder, extra, deps, peer, loops, opts):
         env = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "NAJA_"))}
         env.update(PYTHONPATH=os.pathsep.join([os.path.join(HERE, "runner")] +
                                               ([deps] if deps else [])),
-                   NAJA_BENCH_OUT=out, NAJA_BENCH_LOOPS=json.dumps(loops),
+                   NAJA_BENCH_OUT=out, NAJA_BENCH_DEPS=deps, NAJA_BENCH_LOOPS=json.dumps(loops),
                    NAJA_BENCH_MIN_TIME=str(opts.min_time), PYTHONHASHSEED="0",
                    NAJA_BENCH_BUDGET=str(opts.budget), TMPDIR=temp)
         script = os.path.join(folder, "run_benchmark.py")

@@ -390,8 +390,12 @@ nj_gen_close(PyObject *o, PyObject *unused)
     }
     if (err == 0) {
         NjCodeUnit *next = g->gi_iframe.instr_ptr + g->gi_iframe.return_offset;
-        if (next->op.code == RESUME && (next->op.arg & RESUME_OUTSIDE_TRY)) {
-            /* nothing in the body could see a GeneratorExit */
+        PyThreadState *tstate = nj_tstate();
+        if (next->op.code == RESUME && (next->op.arg & RESUME_OUTSIDE_TRY) &&
+            !nj_monitor_wants(tstate, PY_MONITORING_EVENT_PY_THROW) &&
+            !nj_monitor_wants(tstate, PY_MONITORING_EVENT_RAISE) &&
+            !nj_monitor_wants(tstate, PY_MONITORING_EVENT_PY_UNWIND)) {
+            /* nobody could see a GeneratorExit */
             g->gi_frame_state = NJ_GEN_CLEARED;
             nj_frame_clear_except_code(&g->gi_iframe);
             Py_RETURN_NONE;

@@ -1,0 +1,59 @@
+#!/usr/bin/env python3
+"""fuzz.py NAJA [--kind source,ast,marshal] [--count 100000] [--seed 0] [--jobs 2] [--out DIR]
+
+Mutated sources, trees and marshal data (tests/fuzz/worker.py) under NAJA, best a sanitizer build. An input that ends
+the process is kept in DIR with what was printed; prints `N passed, N failed' (inputs, failed batches).
+"""
+import argparse
+import concurrent.futures as cf
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+BATCH = 500
+
+
+def main():
+    ap = argparse.ArgumentParser()
+    ap.add_argument('naja')
+    ap.add_argument('--kind', default='source,ast,marshal')
+    ap.add_argument('--count', type=int, default=100000)
+    ap.add_argument('--seed', type=int, default=0)
+    ap.add_argument('--jobs', type=int, default=2)
+    ap.add_argument('--out', default=os.path.join(TOP, 'build', 'fuzz'))
+    a = ap.parse_args()
+    os.makedirs(a.out, exist_ok=True)
+    env = dict(os.environ, ASAN_OPTIONS='detect_leaks=0:allocator_may_return_null=1:' + os.environ.get('ASAN_OPTIONS', ''),
+               UBSAN_OPTIONS='halt_on_error=1:print_stacktrace=1')
+
+    def batch(kind, seed):
+        with tempfile.TemporaryDirectory() as d:
+            last = os.path.join(d, 'last')
+            try:
+                p = subprocess.run([a.naja, os.path.join(TOP, 'tests', 'fuzz', 'worker.py'), kind, str(seed), str(BATCH),
+                                    last], capture_output=True, text=True, errors='replace', env=env, timeout=600)
+                code, text = p.returncode, p.stdout + p.stderr
+            except subprocess.TimeoutExpired:
+                code, text = 'no end', ''
+            if code == 0 and text.rstrip().endswith(f'done {BATCH}'):
+                return BATCH, 0
+            kept = os.path.join(a.out, f'{kind}-{seed}')
+            if os.path.exists(last):
+                shutil.copy(last, kept)
+            with open(kept + '.log', 'w') as f:
+                f.write(f'{code}\n{text}')
+            print(f'FAIL {kind} seed {seed}: exit {code}, input in {kept}', flush=True)
+            return 0, 1
+
+    work = [(k, a.seed + i) for k in a.kind.split(',') for i in range(a.count // BATCH)]
+    with cf.ThreadPoolExecutor(a.jobs) as ex:
+        results = list(ex.map(lambda w: batch(*w), work))
+    failed = sum(f for _, f in results)
+    print(f'{sum(p for p, _ in results)} passed, {failed} failed')
+    return 1 if failed else 0
+
+
+sys.exit(main())

@@ -137,6 +137,19 @@ nj_arena_zalloc(NjArena *a, size_t size)
     return p;
 }
 
+void *
+nj_arena_grow(NjArena *a, const void *old, size_t used, size_t size)
+{
+    char *p = nj_arena_alloc(a, size);
+    if (p) {
+        if (used) {
+            memcpy(p, old, used);
+        }
+        memset(p + used, 0, size - used);
+    }
+    return p;
+}
+
 int
 nj_arena_own(NjArena *a, NJ_STEALS PyObject *obj)
 {

@@ -21,6 +21,10 @@ NJ_MUST void *nj_arena_alloc(NjArena *arena, size_t size);
 /* The same, zeroed. */
 NJ_MUST void *nj_arena_zalloc(NjArena *arena, size_t size);
 
+/* A larger copy of an array: size bytes, zeroed past the first used ones, which come from
+ * old (NULL when used is 0). The old array stays in the arena. NULL with MemoryError set. */
+NJ_MUST void *nj_arena_grow(NjArena *arena, const void *old, size_t used, size_t size);
+
 /* Moves the reference to obj into the arena, which drops it when it is freed. On failure
  * the reference is dropped at once. 0, or -1 with an exception set. obj may be NULL:
  * then -1, assuming that whoever failed to make it has set the exception. */

@@ -32,11 +32,10 @@ put(Bytes *b, int x)
 {
     if (b->len == b->cap) {
         Py_ssize_t cap = b->cap * 2 + 64;
-        uint8_t *fresh = nj_arena_alloc(b->arena, cap);
+        uint8_t *fresh = nj_arena_grow(b->arena, b->at, b->len, cap);
         if (fresh == NULL) {
             return -1;
         }
-        memcpy(fresh, b->at, b->len);
         b->at = fresh;
         b->cap = cap;
     }

@@ -29,11 +29,11 @@ reserve_instr(NjCfg *g, NjBlock *b)
 {
     if (b->len == b->cap) {
         int cap = b->cap ? b->cap * 2 : 8;
-        NjCfgInstr *fresh = nj_arena_zalloc(g->arena, cap * sizeof(NjCfgInstr));
+        NjCfgInstr *fresh = nj_arena_grow(g->arena, b->at, b->cap * sizeof(NjCfgInstr),
+                                          cap * sizeof(NjCfgInstr));
         if (fresh == NULL) {
             return -1;
         }
-        memcpy(fresh, b->at, b->cap * sizeof(NjCfgInstr));
         b->at = fresh;
         b->cap = cap;
     }

@@ -1412,11 +1412,10 @@ push_ref(RefStack *s, int instr, int local)
 {
     if (s->len == s->cap) {
         int cap = s->cap * 2 + 32;
-        Ref *fresh = nj_arena_alloc(s->arena, cap * sizeof(Ref));
+        Ref *fresh = nj_arena_grow(s->arena, s->at, s->len * sizeof(Ref), cap * sizeof(Ref));
         if (fresh == NULL) {
             return -1;
         }
-        memcpy(fresh, s->at, s->len * sizeof(Ref));
         s->at = fresh;
         s->cap = cap;
     }

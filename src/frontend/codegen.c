@@ -22,11 +22,10 @@ nj_gen_label(NjCompiler *c)
     NjCode *code = c->u->code;
     if (code->nlabels == code->labels_cap) {
         int cap = code->labels_cap ? code->labels_cap * 2 : 32;
-        int *fresh = nj_arena_alloc(c->arena, cap * sizeof(int));
+        int *fresh = nj_arena_grow(c->arena, code->labels, code->nlabels * sizeof(int), cap * sizeof(int));
         if (fresh == NULL) {
             return -1;
         }
-        memcpy(fresh, code->labels, code->nlabels * sizeof(int));
         code->labels = fresh;
         code->labels_cap = cap;
     }
@@ -47,11 +46,10 @@ insert_instr(NjCompiler *c, int pos, NjInstr i)
     NjCode *code = c->u->code;
     if (code->len == code->cap) {
         int cap = code->cap ? code->cap * 2 : 64;
-        NjInstr *fresh = nj_arena_alloc(c->arena, cap * sizeof(NjInstr));
+        NjInstr *fresh = nj_arena_grow(c->arena, code->at, code->len * sizeof(NjInstr), cap * sizeof(NjInstr));
         if (fresh == NULL) {
             return -1;
         }
-        memcpy(fresh, code->at, code->len * sizeof(NjInstr));
         code->at = fresh;
         code->cap = cap;
     }

@@ -36,11 +36,11 @@ ensure_fail(NjCompiler *c, PatternCtx *pc, int n)
     if (n < pc->nfail) {
         return 0;
     }
-    NjLabel *fresh = nj_arena_alloc(c->arena, (n + 1) * sizeof(NjLabel));
+    NjLabel *fresh = nj_arena_grow(c->arena, pc->fail, pc->nfail * sizeof(NjLabel),
+                                   (n + 1) * sizeof(NjLabel));
     if (fresh == NULL) {
         return -1;
     }
-    memcpy(fresh, pc->fail, pc->nfail * sizeof(NjLabel));
     pc->fail = fresh;
     while (pc->nfail <= n) {
         NjLabel l = nj_gen_label(c);

@@ -30,8 +30,9 @@ nj_bytes_init(void)
     for (int i = 0; i < 256; i++) {
         one_byte[i] = empty_bytes;
         one_byte[i].head.ob_base.ob_size = 1;
-        one_byte[i].head.ob_sval[0] = (char)i;
-        one_byte[i].head.ob_sval[1] = 0;
+        char *text = one_byte[i].head.ob_sval;
+        text[0] = (char)i;
+        text[1] = 0;
     }
 }
 

@@ -73,11 +73,13 @@ ct_set_class(Info *info, Py_ssize_t offset, const Info *part)
     bool unaligned = part->kind != KIND_STRUCT && part->kind != KIND_UNION &&
                      part->align && offset % part->align;
     for (Py_ssize_t i = 0; i < part->size; i++) {
-        uint8_t *c = &info->classes[offset + i];
-        uint8_t p = unaligned ? CLASS_MEMORY : part->classes[i];
-        *c = *c > p ? *c : p; /* the enumeration is in order of dominance */
+        info->classes[offset + i] |= unaligned ? CLASS_MEMORY : part->classes[i];
     }
 }
+
+/* libffi sends whatever contains it to memory, whatever its own size. */
+static ffi_type *no_elements[] = {NULL};
+static ffi_type in_memory = {64, 1, FFI_TYPE_STRUCT, no_elements};
 
 /* The ffi_type of an aggregate whose size and classes are known. libffi works the classes
  * out of the elements; these make it come to the same result whatever the real fields
@@ -92,29 +94,29 @@ ct_finish_ffi(Info *info)
     t->elements = info->elements;
     info->ffi = t;
     int n = 0;
-    bool memory = info->size > SMALL, x87 = false;
+    uint8_t words[2] = {CLASS_NONE, CLASS_NONE};
     for (Py_ssize_t i = 0; i < info->size && i < SMALL; i++) {
-        memory |= info->classes[i] == CLASS_MEMORY;
-        x87 |= info->classes[i] == CLASS_X87;
+        words[i / 8] |= info->classes[i];
     }
-    if (x87 && !memory) {
-        info->elements[n++] = &ffi_type_longdouble;
-    }
-    else if (memory) {
-        /* an element that does not fit its alignment or a large size: memory */
-        info->elements[n++] = &ffi_type_uint8;
-        if (info->size <= SMALL) {
-            info->elements[n++] = &ffi_type_longdouble;
+    bool memory = info->size > SMALL;
+    int x87 = 0;
+    for (int i = 0; i < 2; i++) {
+        if (words[i] & CLASS_INTEGER) {
+            words[i] &= CLASS_INTEGER | CLASS_MEMORY;
         }
+        memory |= words[i] & CLASS_MEMORY || words[i] == (CLASS_X87 | CLASS_SSE);
+        x87 += (words[i] & CLASS_X87) != 0;
+    }
+    if (memory || x87 == 1) {
+        info->elements[n++] = &in_memory;
+    }
+    else if (x87) {
+        info->ffi = &ffi_type_longdouble; /* libffi returns such a structure wrongly */
     }
     else {
         for (Py_ssize_t start = 0; start < info->size; start += 8) {
             Py_ssize_t left = info->size - start < 8 ? info->size - start : 8;
-            uint8_t top = CLASS_NONE;
-            for (Py_ssize_t i = start; i < start + left; i++) {
-                top = info->classes[i] > top ? info->classes[i] : top;
-            }
-            if (top == CLASS_SSE && left >= 4) {
+            if (words[start / 8] == CLASS_SSE && left >= 4) {
                 info->elements[n++] = left == 8 ? &ffi_type_double : &ffi_type_float;
             }
             else if (left == 8) {

@@ -46,12 +46,12 @@ typedef struct SimpleDesc {
     Setter set, set_swapped;
 } SimpleDesc;
 
-enum { /* how the System V ABI classes a byte of a small aggregate */
-    CLASS_NONE,
-    CLASS_SSE,
-    CLASS_INTEGER,
-    CLASS_X87,
-    CLASS_MEMORY,
+enum { /* how the System V ABI classes a byte of a small aggregate: a set of these */
+    CLASS_NONE = 0,
+    CLASS_SSE = 1,
+    CLASS_INTEGER = 2,
+    CLASS_X87 = 4,
+    CLASS_MEMORY = 8,
 };
 #define SMALL 16 /* larger aggregates travel in memory */
 

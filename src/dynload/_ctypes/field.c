@@ -58,13 +58,30 @@ field_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     static char *names[] = {"name",  "type",          "byte_size", "byte_offset",
                             "index", "_internal_use", "bit_size",  "bit_offset",
                             NULL};
-    PyObject *name, *proto, *internal, *bit_size = Py_None, *bit_offset = NULL;
-    Py_ssize_t byte_size, byte_offset, index;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "$OOnnnO|OO:CField", names, &name,
-                                     &proto, &byte_size, &byte_offset, &index, &internal,
-                                     &bit_size, &bit_offset)) {
+    PyObject *o[8] = {NULL}; /* in the order of names */
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$OOOOOOOO:CField", names, &o[0], &o[1],
+                                     &o[2], &o[3], &o[4], &o[5], &o[6], &o[7])) {
         return NULL;
     }
+    for (int i = 0; i < 6; i++) {
+        if (!o[i]) {
+            PyErr_Format(PyExc_TypeError,
+                         "CField() missing required argument '%s' (pos %d)", names[i],
+                         i + 1);
+            return NULL;
+        }
+    }
+    PyObject *name = o[0], *proto = o[1];
+    PyObject *bit_size = o[6] ? o[6] : Py_None, *bit_offset = o[7];
+    Py_ssize_t sizes[3];
+    for (int i = 0; i < 3; i++) {
+        NJ_OWN index = PyNumber_Index(o[2 + i]);
+        sizes[i] = index ? PyLong_AsSsize_t(index) : -1;
+        if (sizes[i] == -1 && PyErr_Occurred()) {
+            return NULL;
+        }
+    }
+    Py_ssize_t byte_size = sizes[0], byte_offset = sizes[1], index = sizes[2];
     if (!PyUnicode_Check(name)) {
         PyErr_Format(PyExc_TypeError, "CField() argument 'name' must be str, not %.50s",
                      Py_IsNone(name) ? "None" : Py_TYPE(name)->tp_name);

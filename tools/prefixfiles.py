@@ -88,7 +88,7 @@ Requires:
 Version: 3.14
 Libs.private: -ldl -lm
 Libs: {libs}
-Cflags: -I"${{includedir}}/python3.14"
+Cflags: -I${{includedir}}/python3.14
 '''
 
 
@@ -149,7 +149,7 @@ def write_install(root, prefix):
     write(f'{root}/bin/python3.14-config', text.replace('@SUFFIX@', variables['EXT_SUFFIX']), 0o755)
     for suffix, what, libs in (('', 'Build a C extension for Python', ''),
                                ('-embed', 'Embed Python into an application',
-                                '-L"${libdir}" -lpython3.14')):
+                                '-L${libdir} -lpython3.14')):
         write(f'{root}/lib/pkgconfig/python-3.14{suffix}.pc', PKGCONFIG.format(what=what, libs=libs))
 
 

@@ -10,6 +10,8 @@
 set -Eeuo pipefail
 
 fail() { trap - ERR; printf 'naja setup: %s\n' "$*" >&2; exit 1; }
+# The last error that apt wrote to the log, as the reason in a message.
+reason() { sed -n 's/^[EW]: //p' "$BUILD/setup.log" 2>/dev/null | tail -n 1; }
 say() { printf 'naja setup: %s\n' "$*"; }
 trap 'fail "stopped at: $BASH_COMMAND (disk full?); call again to go on"' ERR
 
@@ -54,10 +56,10 @@ host_packages() {
     need_space 1000 "installing packages"
     say "installing$missing"
     apt-get -q update >"$BUILD/setup.log" 2>&1 ||
-        fail "apt-get update failed (network?); see $BUILD/setup.log, then call again"
+        fail "apt-get update failed, call again once this is mended: $(reason) (log: $BUILD/setup.log)"
     DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install $missing \
         >>"$BUILD/setup.log" 2>&1 ||
-        fail "apt-get install failed; see $BUILD/setup.log, then call again"
+        fail "apt-get install failed, call again once this is mended: $(reason) (log: $BUILD/setup.log)"
 }
 
 # Prints "URI<TAB>Signed-By" of the machine's own Debian mirror.
@@ -118,14 +120,14 @@ APT::Get::AllowUnauthenticated "false";
 Debug::NoLocking "true";
 C
         apt-get -q -c "$apt/conf" update >"$BUILD/setup.log" 2>&1 ||
-            fail "cannot read the package list of $suite; see $BUILD/setup.log, then call again"
+            fail "cannot read the package list of $suite, call again once this is mended: $(reason) (log: $BUILD/setup.log)"
         candidate=$(apt-cache -c "$apt/conf" policy libpython3.14-stdlib 2>/dev/null |
             sed -n 's/ *Candidate: //p')
         if [ "${candidate#3.14}" != "$candidate" ]; then
             say "downloading the given parts of Python 3.14 from $suite"
             (cd "$debs" && apt-get -q -c "$apt/conf" download $GIVEN_PACKAGES) \
                 >>"$BUILD/setup.log" 2>&1 ||
-                fail "download failed; see $BUILD/setup.log, then call again"
+                fail "download failed, call again once this is mended: $(reason) (log: $BUILD/setup.log)"
             rm -rf "$BUILD"/apt-*
             return 0
         fi

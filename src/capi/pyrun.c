@@ -1005,6 +1005,47 @@ main_importer(const wchar_t *filename)
     return imp == Py_None ? NULL : NJ_TAKE(path);
 }
 
+/* The text of -c without the indentation that all its lines share; lines of blanks alone
+ * become empty. In place: the text only gets shorter. */
+static void
+dedent(char *text)
+{
+    size_t margin = SIZE_MAX;
+    const char *first = NULL;
+    for (const char *line = text, *next; *line; line = next) {
+        next = line + strcspn(line, "\n");
+        next += *next == '\n';
+        size_t n = strspn(line, " \t");
+        if (line[n] == '\n' || !line[n]) {
+            continue;
+        }
+        if (!first) {
+            first = line;
+            margin = n;
+        }
+        for (size_t i = 0; i < margin; i++) {
+            if (i >= n || line[i] != first[i]) {
+                margin = i;
+            }
+        }
+    }
+    if (!margin) {
+        return;
+    }
+    char *out = text;
+    for (const char *in = text; *in;) {
+        size_t n = strspn(in, " \t");
+        in += in[n] == '\n' || !in[n] ? n : margin;
+        while (*in && *in != '\n') {
+            *out++ = *in++;
+        }
+        if (*in) {
+            *out++ = *in++;
+        }
+    }
+    *out = 0;
+}
+
 static int
 run_command(const wchar_t *command)
 {
@@ -1021,18 +1062,17 @@ run_command(const wchar_t *command)
         NJ_OWN bytes = PyUnicode_AsUTF8String(text);
         return exit_status_of_error();
     }
-    const char *p = s;
-    while (*p == '\n' || *p == ' ' || *p == '\t') {
-        p++;
-    }
-    if (p != s) {
-        NJ_OWN tw = PyImport_ImportModule("textwrap");
-        NJ_SET(dedented, tw ? PyObject_CallMethod(tw, "dedent", "O", text) : NULL);
-        if (!dedented) {
-            PyErr_Clear();
+    if (*s == '\n' || *s == ' ' || *s == '\t') {
+        NJ_OWN_MEM(char) copy = PyMem_Malloc(strlen(s) + 1);
+        if (!copy) {
+            PyErr_NoMemory();
+            return exit_status_of_error();
         }
-        else {
-            s = PyUnicode_AsUTF8(dedented);
+        dedent(strcpy(copy, s));
+        NJ_SET(dedented, PyUnicode_FromString(copy));
+        s = dedented ? PyUnicode_AsUTF8(dedented) : NULL;
+        if (!s) {
+            return exit_status_of_error();
         }
     }
     NJ_OWN m = PyImport_AddModuleRef("__main__");

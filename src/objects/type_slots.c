@@ -1504,7 +1504,7 @@ nj_type_slots_init(void)
 }
 
 /* The address of a slot in a type, or NULL if the type lacks that sub-structure. */
-static void **
+NJ_INLINE void **
 slot_ptr(PyTypeObject *type, int offset)
 {
     char *base;
@@ -1539,6 +1539,7 @@ int
 nj_type_slots_add_operators(PyTypeObject *type)
 {
     PyObject *dict = type->tp_dict;
+    PyTypeObject *base = type->tp_base;
     for (int i = 0; i < NSLOTDEFS; i++) {
         struct wrapperbase *p = &slotdefs[i];
         if (p->wrapper == NULL) {
@@ -1548,7 +1549,7 @@ nj_type_slots_add_operators(PyTypeObject *type)
         if (ptr == NULL || *ptr == NULL) {
             continue;
         }
-        void **inherited = type->tp_base ? slot_ptr(type->tp_base, p->offset) : NULL;
+        void **inherited = base ? slot_ptr(base, p->offset) : NULL;
         if (inherited && *inherited == *ptr) {
             continue; /* the base's wrapper is found anyway */
         }

@@ -1,7 +1,7 @@
 /* embed.c - a host program: start, run code in the main interpreter, in interpreters of
  * its own and from foreign threads, end; many times, and memory must not grow.
  *
- * usage: embed ROUNDS. Prints `growth: N bytes a round' and ends with 1 on a failure.
+ * usage: embed ROUNDS [INTERPRETERS]. Prints `growth: N bytes a round' and ends with 1 on a failure.
  * SPDX-License-Identifier: MIT
  */
 #include <Python.h>
@@ -12,7 +12,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { THREADS = 4, INTERPRETERS = 3 };
+enum { THREADS = 4 };
+static int interpreters = 3;
 
 static void
 check(int ok, const char *what)
@@ -57,6 +58,12 @@ foreign_thread(void *arg)
 static void
 round_trip(void)
 {
+    if (getenv("EMBED_MALLOC")) { /* for valgrind: every block from malloc */
+        PyPreConfig pre;
+        PyPreConfig_InitIsolatedConfig(&pre);
+        pre.allocator = PYMEM_ALLOCATOR_MALLOC;
+        check(!PyStatus_Exception(Py_PreInitialize(&pre)), "Py_PreInitialize");
+    }
     PyConfig config;
     PyConfig_InitIsolatedConfig(&config);
     const char *home = getenv("EMBED_HOME");
@@ -72,7 +79,7 @@ round_trip(void)
     check(PyRun_SimpleString("counter = []") == 0, "code in the main interpreter");
     PyThreadState *main_state = PyThreadState_Get();
 
-    for (int i = 0; i < INTERPRETERS; i++) {
+    for (int i = 0; i < interpreters; i++) {
         PyThreadState *sub = NULL;
         PyInterpreterConfig c = {
             .use_main_obmalloc = i == 0,
@@ -121,6 +128,9 @@ int
 main(int argc, char **argv)
 {
     int rounds = argc > 1 ? atoi(argv[1]) : 100;
+    if (argc > 2) {
+        interpreters = atoi(argv[2]);
+    }
     int warm = rounds < 20 ? rounds / 2 : 10;
     long before = 0;
     size_t heap = 0;

@@ -1715,6 +1715,11 @@ nj_types_interp_fini(NjInterp *interp)
 {
     NjTypeState *st = &interp->types;
     nj_exc_interp_fini(interp);
+    for (size_t i = 0; i < NJ_ARRAY_LEN(st->typing_cache); i++) {
+        Py_CLEAR(st->typing_cache[i]);
+    }
+    Py_CLEAR(st->copyreg_dispatch);
+    nj_gc_collect(interp, 2, true); /* heap types that only states held, while bases know them */
     nj_method_free_list_clear(interp);
     nj_types_clear_cache(interp);
     for (Py_ssize_t i = 0; st->statics && i < st->nstatics; i++) {
@@ -1722,10 +1727,6 @@ nj_types_interp_fini(NjInterp *interp)
     }
     PyMem_RawFree(st->statics);
     st->statics = NULL;
-    for (size_t i = 0; i < NJ_ARRAY_LEN(st->typing_cache); i++) {
-        Py_CLEAR(st->typing_cache[i]);
-    }
-    Py_CLEAR(st->copyreg_dispatch);
 }
 
 /* ======================================================================================

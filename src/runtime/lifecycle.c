@@ -430,6 +430,21 @@ end_interp(PyThreadState *ts)
     nj_gc_dump_shutdown(interp);
 }
 
+static void
+free_interp(NjInterp *interp)
+{
+    PyInterpreterState_Clear(interp);
+    nj_vm_interp_fini(interp);
+    nj_number_state_fini(interp);
+    nj_types_interp_fini(interp);
+    nj_str_interp_fini(interp);
+    nj_gc_fini(interp);
+    /* what died above went to the free lists */
+    nj_number_clear_free(interp);
+    nj_containers_fini(interp);
+    PyInterpreterState_Delete(interp);
+}
+
 static int
 finalize(bool whole)
 {
@@ -469,12 +484,7 @@ finalize(bool whole)
     if (!whole) {
         return status; /* the process ends: its memory with it */
     }
-    PyInterpreterState_Clear(interp);
-    nj_types_interp_fini(interp);
-    nj_str_interp_fini(interp);
-    nj_number_state_fini(interp);
-    nj_containers_fini(interp);
-    PyInterpreterState_Delete(interp);
+    free_interp(interp);
     __atomic_store_n(&nj_runtime.finalizing, NULL, __ATOMIC_RELEASE);
     return status;
 }
@@ -667,10 +677,5 @@ Py_EndInterpreter(PyThreadState *ts)
     }
     __atomic_store_n(&interp->rt.finalizing, ts, __ATOMIC_RELEASE);
     end_interp(ts);
-    PyInterpreterState_Clear(interp);
-    nj_types_interp_fini(interp);
-    nj_str_interp_fini(interp);
-    nj_number_state_fini(interp);
-    nj_containers_fini(interp);
-    PyInterpreterState_Delete(interp);
+    free_interp(interp);
 }

@@ -748,15 +748,16 @@ nj_mem_interp_fini(NjInterp *interp)
     pthread_mutex_lock(&nj_runtime.region_lock);
     for (uintptr_t off = 0; off < nj_runtime.region_used; off += POOL_SIZE) {
         NjPool *pool = (NjPool *)(nj_runtime.region + off);
-        if (pool->owner == mem) {
-            pool->owner = NULL;
+        if (pool->owner != mem) {
+            continue;
         }
-    }
-    while (mem->empty) {
-        NjPool *pool = mem->empty;
-        mem->empty = pool->next;
-        pool->next = nj_runtime.region_free;
-        nj_runtime.region_free = pool;
+        pool->owner = NULL;
+        if (!pool->used) {
+            pool->size = 0;
+            pool->listed = 0;
+            pool->next = nj_runtime.region_free;
+            nj_runtime.region_free = pool;
+        }
     }
     memset(mem, 0, sizeof *mem);
     pthread_mutex_unlock(&nj_runtime.region_lock);

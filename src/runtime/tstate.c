@@ -524,7 +524,8 @@ PyInterpreterState_Clear(PyInterpreterState *interp)
     Py_CLEAR(interp->rt.builtinsmod);
     Py_CLEAR(interp->modules);
     PyConfig_Clear(&interp->rt.config);
-    nj_gc_fini(interp);
+    /* what codecs, import and sys held is in cycles */
+    nj_gc_collect(interp, 2, true);
 }
 
 void
@@ -538,7 +539,6 @@ PyInterpreterState_Delete(PyInterpreterState *interp)
         }
         free_tstate(t);
     }
-    nj_vm_interp_fini(interp);
     nj_interp_free(interp);
 }
 

@@ -981,9 +981,22 @@ nj_vm_interp_init(NjInterp *interp)
 void
 nj_vm_interp_fini(NjInterp *interp)
 {
-    for (size_t i = 0; i < NJ_ARRAY_LEN(interp->vm.common_consts); i++) {
-        Py_CLEAR(interp->vm.common_consts[i]);
+    NjVmState *vm = &interp->vm;
+    for (size_t i = 0; i < NJ_ARRAY_LEN(vm->common_consts); i++) {
+        Py_CLEAR(vm->common_consts[i]);
     }
+    Py_CLEAR(vm->builtin_len);
+    Py_CLEAR(vm->builtin_isinstance);
+    Py_CLEAR(vm->list_append);
+    NjMonitor *m = &vm->monitor;
+    for (int tool = 0; tool < NJ_MONITOR_TOOLS; tool++) {
+        for (int e = 0; e < NJ_MONITOR_EVENTS; e++) {
+            Py_CLEAR(m->callbacks[tool][e]);
+        }
+        Py_CLEAR(m->names[tool]);
+    }
+    Py_CLEAR(m->missing);
+    Py_CLEAR(m->disable);
 }
 
 /* Is o an owned temporary of the running frame's stack, and its only reference? */

@@ -565,7 +565,10 @@ nj_gen_throw(PyObject *o, PyObject *const *args, Py_ssize_t nargs)
 static void
 warn_never_awaited(PyObject *coro)
 {
-    NJ_OWN module = PyImport_ImportModule("warnings");
+    /* at the interpreter's end only a module that is still there */
+    NJ_OWN module = Py_IsFinalizing()
+                        ? PyImport_GetModule(NJ_ID(warnings))
+                        : PyImport_ImportModule("warnings");
     NJ_OWN r = NULL;
     if (module != NULL) {
         NJ_OWN func = PyObject_GetAttr(module, NJ_ID(_warn_unawaited_coroutine));
@@ -662,6 +665,12 @@ nj_gen_traverse(PyObject *o, visitproc visit, void *arg)
     if (g->gi_frame_state < NJ_GEN_EXECUTING) {
         Py_VISIT(g->gi_iframe.frame_obj);
         int t = nj_frame_traverse(&g->gi_iframe, visit, arg);
+        if (t) {
+            return t;
+        }
+    }
+    else if (g->gi_frame_state == NJ_GEN_EXECUTING) {
+        int t = nj_frame_traverse_locals(&g->gi_iframe, visit, arg);
         if (t) {
             return t;
         }

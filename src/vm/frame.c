@@ -222,8 +222,8 @@ nj_frame_take_ownership(PyFrameObject *fo, NjFrame *f)
     }
 }
 
-int
-nj_frame_traverse(NjFrame *f, visitproc visit, void *arg)
+static int
+traverse_until(NjFrame *f, Value *end, visitproc visit, void *arg)
 {
     Py_VISIT(f->f_locals);
     if (nj_value_is_owned(f->f_funcobj)) {
@@ -232,12 +232,24 @@ nj_frame_traverse(NjFrame *f, visitproc visit, void *arg)
     if (nj_value_is_owned(f->f_executable)) {
         Py_VISIT(nj_value_ptr(f->f_executable));
     }
-    for (Value *p = f->localsplus; p < f->stackpointer; p++) {
+    for (Value *p = f->localsplus; p < end; p++) {
         if (nj_value_is_owned(*p) && p->bits != 0) {
             Py_VISIT(nj_value_ptr(*p));
         }
     }
     return 0;
+}
+
+int
+nj_frame_traverse(NjFrame *f, visitproc visit, void *arg)
+{
+    return traverse_until(f, f->stackpointer, visit, arg);
+}
+
+int
+nj_frame_traverse_locals(NjFrame *f, visitproc visit, void *arg)
+{
+    return traverse_until(f, f->localsplus + nj_frame_peek_code(f)->co_nlocalsplus, visit, arg);
 }
 
 int

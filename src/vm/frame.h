@@ -234,6 +234,8 @@ void nj_frame_take_ownership(PyFrameObject *fo, NjFrame *f);
 
 /* Visits the references of a suspended record (generator or taken-over frame). */
 int nj_frame_traverse(NjFrame *f, visitproc visit, void *arg);
+/* The same without the evaluation stack, for a frame that is on the processor. */
+int nj_frame_traverse_locals(NjFrame *f, visitproc visit, void *arg);
 
 /* Current line, or -1. */
 int nj_frame_line(NjFrame *f);

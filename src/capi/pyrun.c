@@ -602,23 +602,97 @@ register_source(PyObject *code, const char *text, Py_ssize_t n, PyObject *filena
     }
 }
 
-/* One statement from fp. 0 done, -1 exception (set), E_EOF-like 11 end of input. */
-static int
-interactive_one(FILE *fp, PyObject *filename, PyCompilerFlags *flags)
+/* Nothing but blanks and comments? */
+static bool
+is_blank(const char *s)
 {
-    PyCompilerFlags cf = {.cf_flags = 0, .cf_feature_version = PY_MINOR_VERSION};
-    if (!flags) {
-        flags = &cf;
+    for (;; s++) {
+        s += strspn(s, " \t\f\r\n");
+        if (*s == '#') {
+            s += strcspn(s, "\n");
+        }
+        if (*s == 0) {
+            return true;
+        }
+        if (*s != '\n') {
+            return false;
+        }
     }
+}
+
+/* Parses n bytes of text. 1 a statement, 0 the beginning of one, -1 an error (set). */
+static int
+try_parse(const char *text, size_t n, PyObject *filename, int cf_flags)
+{
+    PyCompilerFlags try = {.cf_flags = cf_flags | PyCF_DONT_IMPLY_DEDENT | PyCF_ONLY_AST |
+                                       PyCF_ALLOW_INCOMPLETE_INPUT | NJ_CF_TRIAL,
+                           .cf_feature_version = PY_MINOR_VERSION};
+    NJ_OWN ast = nj_compile_text(text, (Py_ssize_t)n, filename, Py_single_input, &try, -1,
+                                 NULL);
+    if (ast) {
+        return 1;
+    }
+    if (strcmp(Py_TYPE(nj_tstate()->current_exception)->tp_name, "_IncompleteInputError") != 0) {
+        return -1;
+    }
+    PyErr_Clear();
+    return 0;
+}
+
+/* Is text, which ends with a whole line, the end of a statement? 1, 0, or -1 with an
+ * exception: nothing that may follow makes it a statement. */
+static int
+is_complete(const char *text, size_t n, size_t last_line, PyObject *filename, int cf_flags)
+{
+    int r = try_parse(text, n, filename, cf_flags);
+    if (r > 0) {
+        /* without its last newline: a block then wants the empty line after it */
+        r = try_parse(text, n - 1, filename, cf_flags);
+        if (r < 0) {
+            PyErr_Clear();
+            return 0;
+        }
+    }
+    if (r == 0 && text[last_line + strspn(text + last_line, " \t\f\r")] == '\n') {
+        /* an empty line ends everything but brackets and strings */
+        r = nj_source_open(text, (Py_ssize_t)n);
+        r = r < 0 ? r : !r;
+    }
+    return r;
+}
+
+/* An error found after parsing has looked for its line in a file of that name. */
+static void
+add_error_text(const char *text, size_t n)
+{
+    PyObject *exc = PyErr_GetRaisedException();
+    if (PyObject_TypeCheck(exc, (PyTypeObject *)PyExc_SyntaxError)) {
+        NJ_OWN had = PyObject_GetAttr(exc, NJ_ID(text));
+        NJ_OWN lineno = PyObject_GetAttr(exc, NJ_ID(lineno));
+        if (had == Py_None && lineno && PyLong_Check(lineno)) {
+            NJ_OWN line = nj_source_line(text, (Py_ssize_t)n, PyLong_AsInt(lineno), "utf-8");
+            if (line) {
+                (void)PyObject_SetAttr(exc, NJ_ID(text), line);
+            }
+        }
+        PyErr_Clear();
+    }
+    PyErr_SetRaisedException(exc);
+}
+
+/* Reads the lines of one statement into *out (PyMem_Free). 0 done, -1 exception, E_EOF-like
+ * 11 end of input; *out NULL: nothing to run. */
+static int
+read_statement(FILE *fp, PyObject *filename, int cf_flags, char **out, size_t *size)
+{
     PyObject *h1, *h2;
     char *ps1 = prompt_text(NJ_ID(ps1), "", &h1);
     char *ps2 = prompt_text(NJ_ID(ps2), "", &h2);
     char *text = NULL;
     size_t n = 0;
     int rc = 0;
-    NJ_OWN code = NULL;
-    for (bool first = true;; first = false) {
-        char *line = PyOS_Readline(fp, stdout, first ? ps1 : ps2);
+    for (;;) {
+        char *line = PyOS_Readline(fp, stdout, text ? ps2 : ps1);
         if (!line) {
             if (!PyErr_Occurred()) {
                 PyErr_SetNone(PyExc_KeyboardInterrupt);
@@ -627,12 +701,17 @@ interactive_one(FILE *fp, PyObject *filename, PyCompilerFlags *flags)
             break;
         }
         size_t k = strlen(line);
-        if (k == 0 && first) {
+        if (k == 0) { /* the end of the file */
             PyMem_Free(line);
-            rc = 11;
+            if (!text) {
+                rc = 11;
+            }
+            else {
+                fputc('\n', stderr);
+            }
             break;
         }
-        char *bigger = PyMem_Realloc(text, n + k + 2);
+        char *bigger = PyMem_Realloc(text, n + k + 1);
         if (!bigger) {
             PyMem_Free(line);
             PyErr_NoMemory();
@@ -640,41 +719,69 @@ interactive_one(FILE *fp, PyObject *filename, PyCompilerFlags *flags)
             break;
         }
         text = bigger;
+        size_t last_line = n;
         memcpy(text + n, line, k + 1);
         n += k;
         PyMem_Free(line);
-        bool end = k == 0;
-        PyCompilerFlags try = *flags;
-        if (!end) {
-            try.cf_flags |= PyCF_DONT_IMPLY_DEDENT | PyCF_ALLOW_INCOMPLETE_INPUT;
+        if (text[n - 1] != '\n') {
+            continue; /* no more lines, but the rest is asked for */
         }
-        NJ_SET(code, nj_compile_text(text, (Py_ssize_t)n, filename, Py_single_input, &try,
-                                     -1, NULL));
-        if (code) {
-            /* a block goes on until an empty line */
-            bool block = !first && k > 0 && !(k == 1 && text[n - 1] == '\n');
-            if (block && !end) {
-                continue;
-            }
-            flags->cf_flags |= ((PyCodeObject *)code)->co_flags & PyCF_MASK;
-            register_source(code, text, (Py_ssize_t)n, filename);
+        if (is_blank(text)) {
+            PyMem_Free(text);
+            text = NULL;
             break;
         }
-        NJ_OWN exc = PyErr_GetRaisedException();
-        if (!end && exc &&
-            strcmp(Py_TYPE(exc)->tp_name, "_IncompleteInputError") == 0) {
-            continue;
+        rc = is_complete(text, n, last_line, filename, cf_flags);
+        if (rc != 0) {
+            rc = rc < 0 ? -1 : 0;
+            break;
         }
-        PyErr_SetRaisedException(NJ_TAKE(exc));
-        rc = -1;
-        break;
     }
-    PyMem_Free(text);
     Py_XDECREF(h1);
     Py_XDECREF(h2);
-    if (rc) {
+    *out = text;
+    *size = n;
+    return rc;
+}
+
+/* One statement from fp. 0 done, -1 exception (set), 11 end of input. */
+static int
+interactive_one(FILE *fp, PyObject *filename, PyCompilerFlags *flags)
+{
+    PyCompilerFlags cf = {.cf_flags = 0, .cf_feature_version = PY_MINOR_VERSION};
+    if (!flags) {
+        flags = &cf;
+    }
+    char *read;
+    size_t n;
+    int rc = read_statement(fp, filename, flags->cf_flags, &read, &n);
+    NJ_OWN_MEM(char) text = read;
+    if (rc || !text) {
         return rc;
     }
+    /* errors of the grammar name the file; what compiles gets a name of its own, under which
+     * linecache keeps its source */
+    PyCompilerFlags try = *flags;
+    try.cf_flags |= PyCF_ONLY_AST | NJ_CF_TRIAL;
+    NJ_OWN ast = nj_compile_text(text, (Py_ssize_t)n, filename, Py_single_input, &try, -1,
+                                 NULL);
+    if (!ast) {
+        return -1;
+    }
+    NJ_OWN name = PyUnicode_EqualToUTF8(filename, "<stdin>")
+                      ? PyUnicode_FromFormat("<stdin-%zd>", nj_interp()->rt.n_interactive++)
+                      : Py_NewRef(filename);
+    if (!name) {
+        return -1;
+    }
+    NJ_OWN code = nj_compile_text(text, (Py_ssize_t)n, name, Py_single_input, flags, -1,
+                                  NULL);
+    if (!code) {
+        add_error_text(text, n);
+        return -1;
+    }
+    flags->cf_flags |= ((PyCodeObject *)code)->co_flags & PyCF_MASK;
+    register_source(code, text, (Py_ssize_t)n, filename);
     NJ_OWN m = PyImport_AddModuleRef("__main__");
     if (!m) {
         return -1;

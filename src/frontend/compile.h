@@ -9,6 +9,11 @@
 /* In cf_flags: the text is that of the file called filename, so that errors show its lines
  * (not a bit of compile(), see PyCF_* for those). */
 #define NJ_CF_FILE 0x8000000
+/* In cf_flags: only to see whether the text is complete: no warnings. */
+#define NJ_CF_TRIAL 0x10000000
+
+/* Does the text end inside brackets, a string or a continued line? -1: error. */
+int nj_source_open(const char *text, Py_ssize_t size);
 
 /* A line of source text as SyntaxError.text shows it, with its newline; NULL, without an
  * exception, if there is no such line. encoding NULL: that of BOM or cookie. */

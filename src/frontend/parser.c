@@ -1731,6 +1731,7 @@ nj_parse(NjArena *arena, const char *text, Py_ssize_t size, PyObject *filename, 
                                                       : PY_MINOR_VERSION;
     if (nj_lexer_init(&p.lx, buf, len, filename, arena) == 0) {
         p.lx.module = module;
+        p.lx.no_warnings = (cf & NJ_CF_TRIAL) != 0;
         p.lx.diamonds = (cf & CO_FUTURE_BARRY_AS_BDFL) != 0;
         p.lx.type_comments = (cf & PyCF_TYPE_COMMENTS) != 0;
         p.cap = (int)(len / 5 < 1 << 20 ? len / 5 : 1 << 20) + 64;
@@ -1752,4 +1753,29 @@ nj_parse(NjArena *arena, const char *text, Py_ssize_t size, PyObject *filename, 
     }
     PyMem_Free(buf);
     return mod;
+}
+
+int
+nj_source_open(const char *text, Py_ssize_t size)
+{
+    NjArena *arena = nj_arena_new();
+    if (!arena) {
+        return -1;
+    }
+    NjLexer lx;
+    int open = -1;
+    if (nj_lexer_init(&lx, text, size, NULL, arena) == 0) {
+        lx.no_warnings = true;
+        NjToken t;
+        do {
+            nj_lexer_next(&lx, &t);
+        } while (t.kind != T_ENDMARKER && t.kind != T_ERRORTOKEN);
+        open = lx.done == NJ_LEX_EOFS ||
+               (lx.done == NJ_LEX_EOF &&
+                (lx.level > 0 || lx.modes_len > 0 || t.kind == T_ERRORTOKEN));
+        PyErr_Clear(); /* compiling says what is wrong */
+        nj_lexer_clear(&lx);
+    }
+    nj_arena_free(arena);
+    return open;
 }

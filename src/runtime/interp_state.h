@@ -98,6 +98,7 @@ typedef struct NjInterpRuntime {
     bool has_config;
     bool own_gil_used;
     int whence;
+    Py_ssize_t n_interactive; /* statements compiled for the prompt */
     PyObject *audit_hooks;    /* list of Python hooks, or NULL */
     PyObject *mod_by_index;   /* list: PyState_FindModule */
     PyObject *sysmod;         /* the sys module, owned */

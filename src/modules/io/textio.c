@@ -767,8 +767,13 @@ textio_init(PyObject *op, PyObject *args, PyObject *kwds)
                      "TextIOWrapper() argument 'errors' must be str or None, not %.50s",
                      Py_TYPE(errors)->tp_name);
         return -1;
-    } else if (strlen(PyUnicode_AsUTF8(errors) ? PyUnicode_AsUTF8(errors) : "") !=
-               (size_t)PyUnicode_GET_LENGTH(errors) && PyUnicode_IS_ASCII(errors)) {
+    }
+    Py_ssize_t errors_size;
+    const char *errors_name = PyUnicode_AsUTF8AndSize(errors, &errors_size);
+    if (!errors_name) {
+        return -1;
+    }
+    if (strlen(errors_name) != (size_t)errors_size) {
         PyErr_SetString(PyExc_ValueError, "embedded null character");
         return -1;
     }

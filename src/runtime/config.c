@@ -785,7 +785,7 @@ parse_command_line(PyConfig *c, PyWideStringList *cmd_warn)
             c->bytes_warning++;
             break;
         case L'd':
-            c->parser_debug++;
+            c->parser_debug = 1;
             break;
         case L'i':
             c->inspect++;
@@ -968,6 +968,7 @@ read_environment(PyConfig *c, const PyWideStringList *cmd_warn)
 {
     int use = c->use_environment;
     env_flag(c, "PYTHONDEBUG", &c->parser_debug);
+    c->parser_debug = c->parser_debug > 0;
     env_flag(c, "PYTHONVERBOSE", &c->verbose);
     env_flag(c, "PYTHONOPTIMIZE", &c->optimization_level);
     if (!c->inspect && env(use, "PYTHONINSPECT")) {
@@ -994,8 +995,18 @@ read_environment(PyConfig *c, const PyWideStringList *cmd_warn)
     if (xoption(c, L"importtime") || env(use, "PYTHONPROFILEIMPORTTIME")) {
         int v = 1;
         const wchar_t *xv = xvalue(xoption(c, L"importtime"));
-        if (xv && !parse_int(xv, 1, 2, &v)) {
-            return PyStatus_Error("-X importtime: values other than 1 or 2 are not supported.");
+        const char *ev = xv ? NULL : env(use, "PYTHONPROFILEIMPORTTIME");
+        wchar_t wide[16] = L"";
+        for (size_t i = 0; ev && ev[i] && i < NJ_ARRAY_LEN(wide) - 1; i++) {
+            wide[i] = (unsigned char)ev[i];
+        }
+        /* anything that is no number only switches it on */
+        if (parse_int(ev ? wide : xv ? xv : L"", INT_MIN, INT_MAX, &v) && v != 1 && v != 2) {
+            return ERR_IN("config_init_import_time",
+                          ev ? "PYTHONPROFILEIMPORTTIME: numeric values other than 1 and 2 "
+                               "are reserved for future use."
+                             : "-X importtime: values other than 1 and 2 are reserved for "
+                               "future use.");
         }
         c->import_time = v;
     }
@@ -1210,6 +1221,72 @@ read_encodings(PyConfig *c)
         TRY(PyConfig_SetString(c, &c->stdio_errors, esc ? L"surrogateescape" : L"strict"));
     }
     return OK();
+}
+
+/* --- for error reports --------------------------------------------------------------------------- */
+
+static void
+print_wide(const wchar_t *s)
+{
+    if (!s) {
+        fputs("(not set)", stderr);
+        return;
+    }
+    fputc('\'', stderr);
+    for (; *s; s++) {
+        unsigned long c = (unsigned long)*s;
+        if (c >= 0x20 && c < 0x7f) {
+            fputc((int)c, stderr);
+        }
+        else {
+            fprintf(stderr, c < 0x100 ? "\\x%02lx" : c < 0x10000 ? "\\u%04lx" : "\\U%08lx", c);
+        }
+    }
+    fputc('\'', stderr);
+}
+
+/* Where the library was looked for: printed when it cannot be found. */
+void
+nj_config_dump_path(const PyConfig *c)
+{
+    fputs("Python path configuration:\n", stderr);
+    struct {
+        const char *label;
+        const wchar_t *text;
+    } head[] = {{"PYTHONHOME", c->home},
+                {"PYTHONPATH", c->pythonpath_env},
+                {"program name", c->program_name}},
+      tail[] = {{"stdlib dir", c->stdlib_dir},
+                {"sys.path[0]", c->sys_path_0},
+                {"sys._base_executable", c->base_executable},
+                {"sys.base_prefix", c->base_prefix},
+                {"sys.base_exec_prefix", c->base_exec_prefix},
+                {"sys.platlibdir", c->platlibdir},
+                {"sys.executable", c->executable},
+                {"sys.prefix", c->prefix},
+                {"sys.exec_prefix", c->exec_prefix}};
+    for (size_t i = 0; i < NJ_ARRAY_LEN(head); i++) {
+        fprintf(stderr, "  %s = ", head[i].label);
+        print_wide(head[i].text);
+        fputc('\n', stderr);
+    }
+    fprintf(stderr,
+            "  isolated = %d\n  environment = %d\n  user site = %d\n  safe_path = %d\n"
+            "  import site = %d\n  is in build tree = %d\n",
+            c->isolated, c->use_environment, c->user_site_directory, c->safe_path,
+            c->site_import, c->_is_python_build);
+    for (size_t i = 0; i < NJ_ARRAY_LEN(tail); i++) {
+        fprintf(stderr, "  %s = ", tail[i].label);
+        print_wide(tail[i].text);
+        fputc('\n', stderr);
+    }
+    fputs("  sys.path = [\n", stderr);
+    for (Py_ssize_t i = 0; i < c->module_search_paths.length; i++) {
+        fputs("    ", stderr);
+        print_wide(c->module_search_paths.items[i]);
+        fputs(",\n", stderr);
+    }
+    fputs("  ]\n", stderr);
 }
 
 /* --- paths --------------------------------------------------------------------------------------------- */

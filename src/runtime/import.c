@@ -658,14 +658,35 @@ hide_importlib_frames(void)
     PyErr_SetRaisedException(exc);
 }
 
-/* -X importtime: a line for each module, the innermost first. */
+/* The name as it can be printed: bytes, NULL if memory is short. Keeps an exception. */
 static PyObject *
-timed_find_and_load(NjInterp *interp, PyObject **args)
+printable_name(NjInterp *interp, PyObject *name)
 {
     if (!interp->rt.import_clock.header) {
         interp->rt.import_clock.header = true;
         fputs("import time: self [us] | cumulative | imported package\n", stderr);
     }
+    PyObject *exc = PyErr_GetRaisedException();
+    PyObject *text = PyUnicode_AsEncodedString(name, "utf-8", "backslashreplace");
+    PyErr_Clear();
+    PyErr_SetRaisedException(exc);
+    return text;
+}
+
+/* -X importtime=2: imports that find the module loaded. */
+static NJ_COLD void
+tell_cached(NjInterp *interp, PyObject *name)
+{
+    NJ_OWN text = printable_name(interp, name);
+    fprintf(stderr, "import time: cached    | cached     | %*s\n",
+            interp->rt.import_clock.level * 2, text ? PyBytes_AS_STRING(text) : "?");
+}
+
+/* -X importtime: a line for each module, the innermost first. */
+static PyObject *
+timed_find_and_load(NjInterp *interp, PyObject **args)
+{
+    NJ_OWN text = printable_name(interp, args[0]);
     PyTime_t outer = interp->rt.import_clock.inner, t0, t1;
     interp->rt.import_clock.inner = 0;
     interp->rt.import_clock.level++;
@@ -675,10 +696,6 @@ timed_find_and_load(NjInterp *interp, PyObject **args)
     interp->rt.import_clock.level--;
     PyTime_t total = t1 - t0;
     PyTime_t self = total - interp->rt.import_clock.inner;
-    PyObject *exc = PyErr_GetRaisedException();
-    NJ_OWN text = PyUnicode_AsEncodedString(args[0], "utf-8", "backslashreplace");
-    PyErr_Clear();
-    PyErr_SetRaisedException(exc);
     fprintf(stderr, "import time: %9ld | %10ld | %*s%s\n", (long)((self + 999) / 1000),
             (long)((total + 999) / 1000), interp->rt.import_clock.level * 2, "",
             text ? PyBytes_AS_STRING(text) : "?");
@@ -893,6 +910,9 @@ PyImport_ImportModuleLevelObject(PyObject *name, PyObject *globals, PyObject *lo
     if (mod && mod != Py_None) {
         if (ensure_initialized(mod, abs) < 0) {
             goto done;
+        }
+        if (NJ_UNLIKELY(nj_config()->import_time == 2)) {
+            tell_cached(nj_interp(), abs);
         }
     }
     else {

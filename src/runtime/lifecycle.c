@@ -145,7 +145,8 @@ init_library(PyThreadState *ts)
     /* the codecs package registers the search function of every other encoding */
     NJ_OWN enc = PyImport_ImportModule("encodings");
     if (!enc) {
-        return ERR("failed to get the Python codec of the filesystem encoding");
+        nj_config_dump_path(c);
+        return with_python_error(ERR("Failed to import encodings module"));
     }
     PyStatus enc_status = nj_encoding_init(interp);
     if (PyStatus_Exception(enc_status)) {
@@ -428,6 +429,9 @@ end_interp(PyThreadState *ts)
     finalize_modules(ts);
     nj_flush_std_files();
     nj_gc_dump_shutdown(interp);
+    if (interp->rt.config.malloc_stats) {
+        nj_mem_dump_stats(stderr);
+    }
 }
 
 static void

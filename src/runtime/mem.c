@@ -784,6 +784,60 @@ nj_mem_blocks(void)
     return total;
 }
 
+static void
+print_sum(FILE *out, const char *label, size_t value)
+{
+    fprintf(out, "%-34s = %20zu\n", label, value);
+}
+
+/* sys._debugmallocstats(), PYTHONMALLOCSTATS: the pools of this interpreter. */
+void
+nj_mem_dump_stats(FILE *out)
+{
+    enum { CLASSES = 33 }; /* 1..32: multiples of 16 */
+    size_t pools[CLASSES] = {0}, used[CLASSES] = {0}, room[CLASSES] = {0};
+    size_t empty = 0, foreign = 0, in_use = 0, available = 0, headers = 0, rest = 0;
+    NjMem *mem = &nj_interp()->rt.mem;
+    for (uintptr_t off = 0; off < nj_runtime.region_used; off += POOL_SIZE) {
+        NjPool *pool = (NjPool *)(nj_runtime.region + off);
+        if (pool->owner != mem) {
+            foreign++;
+        }
+        else if (!pool->size || !pool->used) {
+            empty++;
+        }
+        else {
+            size_t blocks = (POOL_SIZE - POOL_HEADER) / pool->size;
+            pools[pool->cls]++;
+            used[pool->cls] += pool->used;
+            room[pool->cls] += blocks - pool->used;
+            in_use += (size_t)pool->used * pool->size;
+            available += (blocks - pool->used) * pool->size;
+            headers += POOL_HEADER;
+            rest += POOL_SIZE - POOL_HEADER - blocks * pool->size;
+        }
+    }
+    fprintf(out,
+            "Small block threshold = 512, in %d size classes.\n\n"
+            "class   size   num pools   blocks in use  avail blocks\n"
+            "-----   ----   ---------   -------------  ------------\n",
+            CLASSES - 1);
+    for (int i = 1; i < CLASSES; i++) {
+        if (pools[i]) {
+            fprintf(out, "%5d %6d %11zu %15zu %13zu\n", i - 1, i * 16, pools[i], used[i],
+                    room[i]);
+        }
+    }
+    fputc('\n', out);
+    print_sum(out, "# bytes made accessible for pools", nj_runtime.region_used);
+    print_sum(out, "# bytes in allocated blocks", in_use);
+    print_sum(out, "# bytes in available blocks", available);
+    print_sum(out, "# bytes in empty pools", empty * POOL_SIZE);
+    print_sum(out, "# bytes of others' pools", foreign * POOL_SIZE);
+    print_sum(out, "# bytes lost to pool headers", headers);
+    print_sum(out, "# bytes lost to quantization", rest);
+}
+
 /* --- the public functions --------------------------------------------------------------- */
 
 void *

@@ -84,6 +84,7 @@ void nj_mem_after_fork(void);
 /* A GC object's memory: header (and managed words) zeroed, body not. NULL: MemoryError */
 NJ_MUST PyObject *nj_gc_alloc(PyTypeObject *tp, size_t size);
 Py_ssize_t nj_mem_blocks(void);
+void nj_mem_dump_stats(FILE *out);
 
 /* gil.c */
 void nj_gil_init(NjGil *gil);
@@ -202,6 +203,7 @@ PyStatus nj_config_copy(PyConfig *dst, const PyConfig *src);
 PyStatus nj_config_read(PyConfig *config, bool compute_path);
 PyStatus nj_config_write_globals(const PyConfig *config);
 PyStatus nj_config_compute_path(PyConfig *config);
+void nj_config_dump_path(const PyConfig *config);
 PyObject *nj_config_flags(const PyConfig *config);
 NJ_MUST PyObject *nj_config_as_dict(const PyConfig *config);
 NJ_MUST PyObject *nj_wstrlist_as_list(const PyWideStringList *list);

@@ -1088,8 +1088,7 @@ sys__clear_type_descriptors(PyObject *m, PyObject *type)
 static PyObject *
 sys__debugmallocstats(PyObject *m, PyObject *unused)
 {
-    fprintf(stderr, "%zd blocks in %zu bytes of pools\n", nj_mem_blocks(),
-            (size_t)nj_runtime.region_used);
+    nj_mem_dump_stats(stderr);
     Py_RETURN_NONE;
 }
 

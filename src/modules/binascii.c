@@ -8,9 +8,13 @@
  */
 #include "nj.h"
 
+#include "capi/args.h"
+
 typedef struct State {
     PyObject *error;
     PyObject *incomplete;
+    signed char base64[256]; /* value of a base64 character, or -1 */
+    signed char hex[256];    /* of a hexadecimal digit */
 } State;
 
 static State *
@@ -144,33 +148,18 @@ b2a_uu(PyObject *m, PyObject *args, PyObject *kwargs)
 static const char base64_chars[65] =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-static int
-base64_value(unsigned char c)
-{
-    if (c >= 'A' && c <= 'Z') {
-        return c - 'A';
-    }
-    if (c >= 'a' && c <= 'z') {
-        return c - 'a' + 26;
-    }
-    if (c >= '0' && c <= '9') {
-        return c - '0' + 52;
-    }
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
 static PyObject *
-a2b_base64(PyObject *m, PyObject *args, PyObject *kwargs)
+a2b_base64(PyObject *m, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
-    static char *names[] = {"", "strict_mode", NULL};
-    PyObject *arg;
-    int strict = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$p:a2b_base64", names, &arg,
-                                     &strict)) {
+    static const char *const names[] = {"", "strict_mode", NULL};
+    static const NjParams params = {"a2b_base64", names, 1, 1, 0};
+    PyObject *v[2] = {NULL};
+    if (nj_args_bind(&params, args, nargs, kwnames, v) < 0) {
         return NULL;
     }
+    int strict = v[1] ? PyObject_IsTrue(v[1]) : 0;
     NJ_OWN_BUF view = {0};
-    if (ascii_input(arg, &view) < 0) {
+    if (strict < 0 || ascii_input(v[0], &view) < 0) {
         return NULL;
     }
     State *st = state_of(m);
@@ -186,6 +175,23 @@ a2b_base64(PyObject *m, PyObject *args, PyObject *kwargs)
     unsigned left = 0;
     const char *wrong = NULL;
     for (Py_ssize_t i = 0; i < len && wrong == NULL; i++) {
+        if (pos == 0 && !padding) {
+            for (; i + 4 <= len; i += 4) { /* whole quartets without anything special */
+                int a = st->base64[p[i]], b = st->base64[p[i + 1]];
+                int c = st->base64[p[i + 2]], d = st->base64[p[i + 3]];
+                if ((a | b | c | d) < 0) {
+                    break;
+                }
+                out[0] = (unsigned char)(a << 2 | b >> 4);
+                out[1] = (unsigned char)(b << 4 | c >> 2);
+                out[2] = (unsigned char)(c << 6 | d);
+                out += 3;
+                pads = 0;
+            }
+            if (i == len) {
+                break;
+            }
+        }
         if (p[i] == '=') {
             padding = true;
             if (strict && pos == 0) {
@@ -198,8 +204,8 @@ a2b_base64(PyObject *m, PyObject *args, PyObject *kwargs)
             }
             continue;
         }
-        int v = base64_value(p[i]);
-        if (v < 0) {
+        int x = st->base64[p[i]];
+        if (x < 0) {
             if (strict) {
                 wrong = "Only base64 data is allowed";
             }
@@ -213,18 +219,18 @@ a2b_base64(PyObject *m, PyObject *args, PyObject *kwargs)
         pads = 0;
         switch (pos) {
         case 0:
-            left = (unsigned)v;
+            left = (unsigned)x;
             break;
         case 1:
-            *out++ = (unsigned char)(left << 2 | (unsigned)v >> 4);
-            left = v & 0x0f;
+            *out++ = (unsigned char)(left << 2 | (unsigned)x >> 4);
+            left = x & 0x0f;
             break;
         case 2:
-            *out++ = (unsigned char)(left << 4 | (unsigned)v >> 2);
-            left = v & 0x03;
+            *out++ = (unsigned char)(left << 4 | (unsigned)x >> 2);
+            left = x & 0x03;
             break;
         default:
-            *out++ = (unsigned char)(left << 6 | (unsigned)v);
+            *out++ = (unsigned char)(left << 6 | (unsigned)x);
         }
         pos = (pos + 1) & 3;
     }
@@ -248,13 +254,20 @@ a2b_base64(PyObject *m, PyObject *args, PyObject *kwargs)
 }
 
 static PyObject *
-b2a_base64(PyObject *m, PyObject *args, PyObject *kwargs)
+b2a_base64(PyObject *m, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
-    static char *names[] = {"", "newline", NULL};
+    static const char *const names[] = {"", "newline", NULL};
+    static const NjParams params = {"b2a_base64", names, 1, 1, 0};
+    PyObject *v[2] = {NULL};
+    if (nj_args_bind(&params, args, nargs, kwnames, v) < 0) {
+        return NULL;
+    }
     NJ_OWN_BUF view = {0};
-    int newline = 1;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "y*|$p:b2a_base64", names, &view,
-                                     &newline)) {
+    if (PyObject_GetBuffer(v[0], &view, PyBUF_SIMPLE) < 0) {
+        return NULL;
+    }
+    int newline = v[1] ? PyObject_IsTrue(v[1]) : 1;
+    if (newline < 0) {
         return NULL;
     }
     if (view.len > PY_SSIZE_T_MAX / 2 - 3) {
@@ -270,10 +283,11 @@ b2a_base64(PyObject *m, PyObject *args, PyObject *kwargs)
     Py_ssize_t i = 0;
     for (; i + 2 < view.len; i += 3) {
         unsigned w = (unsigned)p[i] << 16 | (unsigned)p[i + 1] << 8 | p[i + 2];
-        *out++ = base64_chars[w >> 18];
-        *out++ = base64_chars[w >> 12 & 63];
-        *out++ = base64_chars[w >> 6 & 63];
-        *out++ = base64_chars[w & 63];
+        out[0] = base64_chars[w >> 18];
+        out[1] = base64_chars[w >> 12 & 63];
+        out[2] = base64_chars[w >> 6 & 63];
+        out[3] = base64_chars[w & 63];
+        out += 4;
     }
     if (i < view.len) {
         bool two = i + 1 < view.len;
@@ -330,6 +344,7 @@ b2a_hex(PyObject *Py_UNUSED(m), PyObject *args, PyObject *kwargs)
         sepchar = (char)c;
     }
     Py_ssize_t n = view.len;
+    static const char digits[] = "0123456789abcdef";
     Py_ssize_t g = sep == NULL || n == 0 ? 0 : group < 0 ? -(Py_ssize_t)group : group;
     Py_ssize_t nsep = g && g < n ? (n - 1) / g : 0;
     if (n > (PY_SSIZE_T_MAX - nsep) / 2) {
@@ -341,12 +356,19 @@ b2a_hex(PyObject *Py_UNUSED(m), PyObject *args, PyObject *kwargs)
     }
     char *out = PyBytes_AS_STRING(r);
     const unsigned char *p = view.buf;
+    if (nsep == 0) {
+        for (Py_ssize_t i = 0; i < n; i++) {
+            out[2 * i] = digits[p[i] >> 4];
+            out[2 * i + 1] = digits[p[i] & 15];
+        }
+        return r;
+    }
     for (Py_ssize_t i = 0; i < n; i++) {
-        if (nsep && i > 0 && (group < 0 ? i : n - i) % g == 0) {
+        if (i > 0 && (group < 0 ? i : n - i) % g == 0) {
             *out++ = sepchar;
         }
-        *out++ = "0123456789abcdef"[p[i] >> 4];
-        *out++ = "0123456789abcdef"[p[i] & 15];
+        *out++ = digits[p[i] >> 4];
+        *out++ = digits[p[i] & 15];
     }
     return r;
 }
@@ -376,11 +398,12 @@ a2b_hex(PyObject *m, PyObject *arg)
     if (r == NULL) {
         return NULL;
     }
+    const signed char *hex = state_of(m)->hex;
     const unsigned char *p = view.buf;
     char *out = PyBytes_AS_STRING(r);
     for (Py_ssize_t i = 0; i < view.len; i += 2) {
-        int a = hex_value(p[i]), b = hex_value(p[i + 1]);
-        if (a < 0 || b < 0) {
+        int a = hex[p[i]], b = hex[p[i + 1]];
+        if ((a | b) < 0) {
             PyErr_SetString(state_of(m)->error, "Non-hexadecimal digit found");
             return NULL;
         }
@@ -597,15 +620,16 @@ b2a_qp(PyObject *Py_UNUSED(m), PyObject *args, PyObject *kwargs)
 /* ---- the module --------------------------------------------------------------------- */
 
 #define KW(f) (PyCFunction)(void *)(f), METH_VARARGS | METH_KEYWORDS
+#define FAST_KW(f) (PyCFunction)(void *)(f), METH_FASTCALL | METH_KEYWORDS
 
 static PyMethodDef binascii_methods[] = {
     {"a2b_uu", a2b_uu, METH_O,
      "a2b_uu($module, data, /)\n--\n\nDecodes a line of uuencoded data."},
     {"b2a_uu", KW(b2a_uu),
      "b2a_uu($module, data, /, *, backtick=False)\n--\n\nEncodes a line by uuencode."},
-    {"a2b_base64", KW(a2b_base64),
+    {"a2b_base64", FAST_KW(a2b_base64),
      "a2b_base64($module, data, /, *, strict_mode=False)\n--\n\nDecodes base64."},
-    {"b2a_base64", KW(b2a_base64),
+    {"b2a_base64", FAST_KW(b2a_base64),
      "b2a_base64($module, data, /, *, newline=True)\n--\n\nEncodes a line by base64."},
     {"a2b_hex", a2b_hex, METH_O,
      "a2b_hex($module, hexstr, /)\n--\n\nThe bytes that hexadecimal text spells."},
@@ -633,6 +657,13 @@ static int
 binascii_exec(PyObject *m)
 {
     State *st = state_of(m);
+    memset(st->base64, -1, sizeof(st->base64));
+    for (int i = 0; i < 64; i++) {
+        st->base64[(unsigned char)base64_chars[i]] = (signed char)i;
+    }
+    for (int i = 0; i < 256; i++) {
+        st->hex[i] = (signed char)hex_value((unsigned char)i);
+    }
     st->error = PyErr_NewException("binascii.Error", PyExc_ValueError, NULL);
     st->incomplete = PyErr_NewException("binascii.Incomplete", NULL, NULL);
     return PyModule_AddObjectRef(m, "Error", st->error) < 0 ||

@@ -27,9 +27,10 @@
 #include "objects/number.h"
 #include "vm/vm_int.h"
 
-#define TRUE_WORD (nj_value_borrow(Py_True))
-#define FALSE_WORD (nj_value_borrow(Py_False))
-#define NONE_WORD (nj_value_borrow(Py_None))
+/* sums, not ors: they fold into the address */
+#define TRUE_WORD ((Value){(uintptr_t)Py_True + 1})
+#define FALSE_WORD ((Value){(uintptr_t)Py_False + 1})
+#define NONE_WORD ((Value){(uintptr_t)Py_None + 1})
 #define IS_TRUE_WORD(v) (((v).bits | 1) == TRUE_WORD.bits)
 
 #define CODE() nj_frame_peek_code(frame)
@@ -101,7 +102,7 @@
         tstate->exc_info = &(gen)->gi_exc_state;                                       \
         g_->previous = frame;                                                          \
         frame = tstate->current_frame = g_;                                            \
-        goto start_frame;                                                              \
+        goto start_generator;                                                          \
     } while (0)
 
 #define CHECK_BREAKER()                                                                \
@@ -231,7 +232,7 @@ is_unique_float(Value v)
 /* a truth value for the stack, or straight into a conditional jump */
 #define PUSH_OR_BRANCH(t)                                                              \
     do {                                                                               \
-        if (ip->op.code == POP_JUMP_IF_FALSE) {                                        \
+        if (NJ_LIKELY(ip->op.code == POP_JUMP_IF_FALSE)) {                             \
             oparg = ip->op.arg;                                                        \
             ip += 2;                                                                   \
             if (!(t)) {                                                                \
@@ -240,8 +241,25 @@ is_unique_float(Value v)
             }                                                                          \
             DISPATCH_NOT_TAKEN();                                                      \
         }                                                                              \
+        if (NJ_LIKELY(ip->op.code == POP_JUMP_IF_TRUE)) {                              \
+            oparg = ip->op.arg;                                                        \
+            ip += 2;                                                                   \
+            if (t) {                                                                   \
+                ip += oparg;                                                           \
+                DISPATCH_BARRIER();                                                    \
+            }                                                                          \
+            DISPATCH_NOT_TAKEN();                                                      \
+        }                                                                              \
         *sp++ = (t) ? TRUE_WORD : FALSE_WORD;                                          \
         DISPATCH();                                                                    \
+    } while (0)
+
+/* n words consumed; t is the result */
+#define BOOL_RESULT(n, t)                                                              \
+    do {                                                                               \
+        bool t_ = (t);                                                                 \
+        sp -= (n);                                                                     \
+        PUSH_OR_BRANCH(t_);                                                            \
     } while (0)
 
 /* the next item of a for loop: mostly stored into a local at once */
@@ -260,6 +278,30 @@ is_unique_float(Value v)
         *sp++ = item_;                                                                 \
         DISPATCH();                                                                    \
     } while (0)
+
+/* The integer word v is stored over old: when nobody else sees old's box, v goes into it. */
+static inline bool
+reuse_int_box(NjFrame *frame, PyObject *old, Value v)
+{
+    if (!nj_value_is_int(v) || old == NULL || !Py_IS_TYPE(old, &PyLong_Type) ||
+        old->ob_refcnt != 1) {
+        return false;
+    }
+    PyLongObject *l = (PyLongObject *)old;
+    intptr_t i = nj_value_int(v);
+    uintptr_t m = i < 0 ? 0 - (uintptr_t)i : (uintptr_t)i;
+    uintptr_t nd = 1 + (m >= PyLong_BASE);
+    if (nj_is_small_int(i) || m >> (2 * PyLong_SHIFT) || nj_int_ndigits(l) < nd) {
+        return false;
+    }
+    l->long_value.lv_tag = nd << 3 | (i < 0 ? 2 : 0);
+    l->long_value.ob_digit[0] = (digit)(m & PyLong_MASK);
+    if (nd == 2) {
+        l->long_value.ob_digit[1] = (digit)(m >> PyLong_SHIFT);
+    }
+    nj_box_spread(frame, old, v);
+    return true;
+}
 
 #define CHECK_OWNER_VERSION(general)                                                   \
     do {                                                                               \
@@ -363,6 +405,35 @@ start_frame:
     if (NJ_LIKELY(ip->op.code == RESUME &&
                   tstate->eval_breaker == CODE()->_co_instrumentation_version)) {
         frame->instr_ptr = ip++;
+    }
+    DISPATCH();
+
+start_generator:
+    if (NJ_UNLIKELY(tstate->py_recursion_remaining-- <= 0) &&
+        nj_recursion_error(tstate, "") < 0) {
+        sp = frame->stackpointer;
+        goto frame_failed;
+    }
+    RELOAD();
+    if (NJ_LIKELY(ip->op.code == RESUME &&
+                  tstate->eval_breaker == CODE()->_co_instrumentation_version)) {
+        frame->instr_ptr = ip++;
+        if (ip->op.code == JUMP_BACKWARD_NO_INTERRUPT) {
+            /* in the middle of a `yield from' or `await': on to the inner one at once */
+            NjCodeUnit *send = ip + 1 - ip->op.arg;
+            PyObject *inner = nj_value_is_int(sp[-2]) ? NULL : nj_value_ptr(sp[-2]);
+            if (send->op.code == SEND && inner != NULL &&
+                (Py_IS_TYPE(inner, &PyGen_Type) || Py_IS_TYPE(inner, &PyCoro_Type)) &&
+                (((struct _PyGenObject *)inner)->gi_frame_state == NJ_GEN_SUSPENDED ||
+                 ((struct _PyGenObject *)inner)->gi_frame_state ==
+                     NJ_GEN_SUSPENDED_YIELD_FROM)) {
+                Value v = *--sp;
+                frame->stackpointer = sp;
+                frame->instr_ptr = send;
+                frame->return_offset = (uint16_t)(2 + send->op.arg);
+                ENTER_GENERATOR((struct _PyGenObject *)inner, v);
+            }
+        }
     }
     DISPATCH();
 

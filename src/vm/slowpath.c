@@ -9,7 +9,6 @@
 
 /* ---- boxing ---- */
 
-#define BOX_SCAN_MAX 32 /* locals looked at; functions with more lose some identity */
 
 Value
 nj_box_fresh(NjFrame *frame, Value v)
@@ -18,15 +17,7 @@ nj_box_fresh(NjFrame *frame, Value v)
     if (NJ_UNLIKELY(o == NULL)) {
         return NJ_VALUE_NULL;
     }
-    int n = nj_frame_peek_code(frame)->co_nlocalsplus;
-    if (n > BOX_SCAN_MAX) {
-        n = BOX_SCAN_MAX;
-    }
-    for (Value *p = frame->localsplus, *end = p + n; p < end; p++) {
-        if (NJ_UNLIKELY(p->bits == v.bits)) {
-            *p = nj_value_new(o);
-        }
-    }
+    nj_box_spread(frame, o, v);
     return nj_value_steal(o);
 }
 

@@ -17,6 +17,22 @@
 /* ---- boxing (slowpath.c) ---- */
 Value nj_box_fresh(NjFrame *frame, Value v);
 
+#define NJ_BOX_SCAN_MAX 32 /* locals looked at; functions with more lose some identity */
+/* box holds the number of v: locals with the same word get a reference to it. */
+NJ_INLINE void
+nj_box_spread(NjFrame *frame, PyObject *box, Value v)
+{
+    int n = nj_frame_peek_code(frame)->co_nlocalsplus;
+    if (n > NJ_BOX_SCAN_MAX) {
+        n = NJ_BOX_SCAN_MAX;
+    }
+    for (Value *p = frame->localsplus, *end = p + n; p < end; p++) {
+        if (NJ_UNLIKELY(p->bits == v.bits)) {
+            *p = nj_value_new(box);
+        }
+    }
+}
+
 /* A word with the object of integer word v: owned, or one of the immortal small ints. The
  * box also goes into every local of the frame that holds the same number, so that identity
  * stays stable. NULL word with MemoryError. */

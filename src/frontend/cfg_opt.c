@@ -32,8 +32,8 @@ copy_handlers(NjCfg *g, HandlerStack *s)
 }
 
 /* Gives each instruction its handler, and RESUME its depth bit. */
-static int
-label_exception_ranges(NjCfg *g)
+int
+nj_cfg_label_ranges(NjCfg *g)
 {
     NjBlock **stack = nj_arena_alloc(g->arena, (g->nblocks + 1) * sizeof(NjBlock *));
     if (stack == NULL) {
@@ -1368,7 +1368,7 @@ nj_cfg_optimize(NjAsmInput *in)
     NjUnit *u = in->u;
     int nlocals = (int)PyDict_GET_SIZE(u->varnames);
     int nparams = (int)PyList_GET_SIZE(u->scope->varnames);
-    TRY(label_exception_ranges(g));
+    TRY(nj_cfg_label_ranges(g));
     TRY(inline_small_blocks(g));
     TRY(nj_cfg_remove_unreachable(g));
     TRY(nj_cfg_resolve_lines(g));

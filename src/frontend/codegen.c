@@ -359,6 +359,7 @@ free_unit(NjUnit *u)
     Py_XDECREF(u->static_attributes);
     Py_XDECREF(u->deferred);
     Py_XDECREF(u->cond_indices);
+    Py_XDECREF(u->kept);
     PyMem_Free(u);
 }
 
@@ -480,6 +481,9 @@ nj_gen_assemble(NjCompiler *c, bool add_none)
         return NULL;
     }
     if (nj_gen_op(c, NJ_NO_LOC, RETURN_VALUE, 0) < 0) {
+        return NULL;
+    }
+    if (c->keep != NULL && nj_steps_keep(c) < 0) {
         return NULL;
     }
     NjAsmInput in = {.c = c, .u = c->u, .flags = code_flags(c)};

@@ -150,9 +150,9 @@ real_optimize(int optimize)
 
 static PyObject *
 compile_mod(NjMod *mod, PyObject *filename, PyCompilerFlags *flags, int optimize,
-            PyObject *module, NjArena *arena)
+            PyObject *module, NjArena *arena, PyObject **keep)
 {
-    NjCompiler c = {.arena = arena, .filename = filename, .module = module};
+    NjCompiler c = {.arena = arena, .filename = filename, .module = module, .keep = keep};
     int features;
     if (find_future(mod, filename, &features, &c.future_pos) < 0) {
         return NULL;
@@ -208,7 +208,7 @@ nj_compile_text(const char *text, Py_ssize_t size, PyObject *filename, int start
             result = ok < 0 ? NULL : nj_ast_to_object(mod);
         }
         else {
-            result = compile_mod(mod, filename, flags, optimize, module, arena);
+            result = compile_mod(mod, filename, flags, optimize, module, arena, NULL);
         }
     }
     nj_arena_free(arena);
@@ -254,11 +254,33 @@ nj_compile_ast(PyObject *ast, PyObject *filename, int mode, PyCompilerFlags *fla
             }
         }
         else {
-            result = compile_mod(mod, filename, flags, optimize, module, arena);
+            result = compile_mod(mod, filename, flags, optimize, module, arena, NULL);
         }
     }
     nj_arena_free(arena);
     return result;
+}
+
+PyObject *
+nj_compile_steps(PyObject *ast, PyObject *filename, int optimize, int mode)
+{
+    NjArena *arena = nj_arena_new();
+    if (arena == NULL) {
+        return NULL;
+    }
+    PyObject *kept = NULL;
+    NjMod *mod = nj_ast_from_object(ast, mode, arena);
+    if (mod != NULL && nj_ast_validate(mod) == 0) {
+        PyCompilerFlags flags = {.cf_flags = PyCF_SOURCE_IS_UTF8,
+                                 .cf_feature_version = PY_MINOR_VERSION};
+        PyObject *code = compile_mod(mod, filename, &flags, optimize, NULL, arena, &kept);
+        Py_XDECREF(code);
+        if (code == NULL) {
+            Py_CLEAR(kept);
+        }
+    }
+    nj_arena_free(arena);
+    return kept;
 }
 
 int

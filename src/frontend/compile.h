@@ -44,4 +44,19 @@ int nj_is_ast(PyObject *obj);
 NJ_MUST PyObject *nj_symtable_text(const char *text, Py_ssize_t size, PyObject *filename,
                                    int start, PyCompilerFlags *flags);
 
+/* The steps one by one, for regression tests (capi/testhooks.h). Instructions are a list
+ * of (op, arg, line, end line, column, end column); the arg of a jump is an index in it. */
+/* (instructions, nested, metadata) of the generator, before any optimizing; nested is a
+ * list of the same for the code objects inside. mode: 0 exec, 1 eval, 2 single. */
+NJ_MUST PyObject *nj_compile_steps(PyObject *ast, PyObject *filename, int optimize, int mode);
+/* The optimized instructions; the list consts is changed in place. */
+NJ_MUST PyObject *nj_steps_optimize(PyObject *instrs, PyObject *consts, int nlocals);
+/* A code object from optimized instructions and a dict that describes the unit. */
+NJ_MUST PyObject *nj_steps_assemble(PyObject *filename, PyObject *instrs,
+                                    PyObject *metadata);
+bool nj_steps_has_arg(int op);
+bool nj_steps_has_target(int op); /* its argument is an instruction */
+/* The docstring without its common indentation. */
+NJ_MUST PyObject *nj_clean_docstring(PyObject *doc);
+
 #endif

@@ -9,6 +9,7 @@
 #include <opcode.h>
 
 #include "frontend/ast.h"
+#include "frontend/compile.h"
 #include "frontend/opinfo.h"
 #include "frontend/symtable.h"
 #include "objects/code_int.h"
@@ -122,6 +123,7 @@ typedef struct NjUnit {
     int kwonlyargcount;
     int firstlineno;
     NjCode *code;
+    PyObject *kept;          /* list: nj_steps_keep of the units inside, or NULL */
     struct NjTempScope *temp_scopes; /* overrides by inlined comprehensions */
 } NjUnit;
 
@@ -145,6 +147,7 @@ typedef struct NjCompiler {
     PyObject *const_cache; /* dict: key -> constant, one per compilation */
     bool no_warnings;
     int finally_copies;    /* > 0 while a finally body is generated again: no warnings */
+    PyObject **keep;       /* regression tests: where to keep the generator's output; or NULL */
 } NjCompiler;
 
 /* ---- flow graph ---------------------------------------------------------------------- */
@@ -262,8 +265,12 @@ nj_block_nonempty(NjBlock *b)
 }
 
 /* cfg_opt.c */
+NJ_MUST int nj_cfg_label_ranges(NjCfg *g);
 NJ_MUST int nj_cfg_optimize(NjAsmInput *in);
 NJ_MUST int nj_cfg_borrow_locals(NjAsmInput *in);
+
+/* test_steps.c: notes the code of the current unit for c->keep. */
+NJ_MUST int nj_steps_keep(NjCompiler *c);
 
 /* assemble.c */
 NJ_MUST PyObject *nj_assemble(NjAsmInput *in);
@@ -283,8 +290,6 @@ NJ_MUST int nj_gen_attr_op(NjCompiler *c, NjPos loc, int op, PyObject *name);
 NJ_MUST int nj_gen_nameop(NjCompiler *c, NjPos loc, PyObject *name, int ctx);
 NJ_MUST int nj_gen_expr(NjCompiler *c, NjExpr *e);
 NJ_MUST int nj_gen_stmt(NjCompiler *c, NjStmt *s);
-/* compile.c: the docstring without its common indentation. */
-NJ_MUST PyObject *nj_clean_docstring(PyObject *doc);
 NJ_MUST int nj_gen_jump_if(NjCompiler *c, NjPos loc, NjExpr *e, NjLabel next, bool cond);
 NJ_MUST int nj_gen_match(NjCompiler *c, NjStmt *s);
 NJ_MUST int nj_gen_body(NjCompiler *c, NjSeq *stmts);

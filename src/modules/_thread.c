@@ -1122,17 +1122,15 @@ static int
 check_may_start(bool daemon)
 {
     NjInterp *interp = nj_interp();
-    if (!nj_is_main_interp(interp)) {
-        if (!(interp->rt.feature_flags & (1 << 10))) {
-            PyErr_SetString(PyExc_RuntimeError,
-                            "thread is not supported for isolated subinterpreters");
-            return -1;
-        }
-        if (daemon && !(interp->rt.feature_flags & (1 << 11))) {
-            PyErr_SetString(PyExc_RuntimeError,
-                            "daemon threads are disabled in this (sub)interpreter");
-            return -1;
-        }
+    if (!(interp->rt.feature_flags & NJ_FEATURE_THREADS)) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "thread is not supported for isolated subinterpreters");
+        return -1;
+    }
+    if (daemon && !(interp->rt.feature_flags & NJ_FEATURE_DAEMON_THREADS)) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "daemon threads are disabled in this (sub)interpreter");
+        return -1;
     }
     return 0;
 }
@@ -1433,9 +1431,7 @@ thread_main_ident(PyObject *m, PyObject *unused)
 static PyObject *
 thread_daemon_allowed(PyObject *m, PyObject *unused)
 {
-    NjInterp *interp = nj_interp();
-    return PyBool_FromLong(nj_is_main_interp(interp) ||
-                           (interp->rt.feature_flags & (1 << 11)));
+    return PyBool_FromLong(nj_interp()->rt.feature_flags & NJ_FEATURE_DAEMON_THREADS);
 }
 
 static PyObject *

@@ -131,9 +131,50 @@ _Py_c_quot(Py_complex a, Py_complex b)
     return r;
 }
 
-/* real / complex */
-static Py_complex
-real_over_complex(double a, Py_complex b)
+/* Mixed arithmetic: the real operand has no imaginary part, not one of zero. */
+PyAPI_FUNC(Py_complex) _Py_cr_sum(Py_complex a, double b);
+PyAPI_FUNC(Py_complex) _Py_cr_diff(Py_complex a, double b);
+PyAPI_FUNC(Py_complex) _Py_rc_diff(double a, Py_complex b);
+PyAPI_FUNC(Py_complex) _Py_cr_prod(Py_complex a, double b);
+PyAPI_FUNC(Py_complex) _Py_cr_quot(Py_complex a, double b);
+PyAPI_FUNC(Py_complex) _Py_rc_quot(double a, Py_complex b);
+
+Py_complex
+_Py_cr_sum(Py_complex a, double b)
+{
+    return (Py_complex){a.real + b, a.imag};
+}
+
+Py_complex
+_Py_cr_diff(Py_complex a, double b)
+{
+    return (Py_complex){a.real - b, a.imag};
+}
+
+Py_complex
+_Py_rc_diff(double a, Py_complex b)
+{
+    return (Py_complex){a - b.real, -b.imag};
+}
+
+Py_complex
+_Py_cr_prod(Py_complex a, double b)
+{
+    return (Py_complex){a.real * b, a.imag * b};
+}
+
+Py_complex
+_Py_cr_quot(Py_complex a, double b)
+{
+    if (b == 0.0) {
+        errno = EDOM;
+        return (Py_complex){0.0, 0.0};
+    }
+    return (Py_complex){a.real / b, a.imag / b};
+}
+
+Py_complex
+_Py_rc_quot(double a, Py_complex b)
 {
     Py_complex r;
     double abs_re = fabs(b.real), abs_im = fabs(b.imag);
@@ -382,51 +423,37 @@ static PyObject *
 complex_add(PyObject *v, PyObject *w)
 {
     OPERANDS(v, w)
-    a.real += b.real;
-    a.imag = ka == 1 ? b.imag : kb == 1 ? a.imag : a.imag + b.imag;
-    return PyComplex_FromCComplex(a);
+    return PyComplex_FromCComplex(ka == 1   ? _Py_cr_sum(b, a.real)
+                                  : kb == 1 ? _Py_cr_sum(a, b.real)
+                                            : _Py_c_sum(a, b));
 }
 
 static PyObject *
 complex_sub(PyObject *v, PyObject *w)
 {
     OPERANDS(v, w)
-    a.real -= b.real;
-    a.imag = ka == 1 ? -b.imag : kb == 1 ? a.imag : a.imag - b.imag;
-    return PyComplex_FromCComplex(a);
+    return PyComplex_FromCComplex(ka == 1   ? _Py_rc_diff(a.real, b)
+                                  : kb == 1 ? _Py_cr_diff(a, b.real)
+                                            : _Py_c_diff(a, b));
 }
 
 static PyObject *
 complex_mul(PyObject *v, PyObject *w)
 {
     OPERANDS(v, w)
-    if (ka == 1) {
-        return PyComplex_FromDoubles(a.real * b.real, a.real * b.imag);
-    }
-    if (kb == 1) {
-        return PyComplex_FromDoubles(a.real * b.real, a.imag * b.real);
-    }
-    return PyComplex_FromCComplex(_Py_c_prod(a, b));
+    return PyComplex_FromCComplex(ka == 1   ? _Py_cr_prod(b, a.real)
+                                  : kb == 1 ? _Py_cr_prod(a, b.real)
+                                            : _Py_c_prod(a, b));
 }
 
 static PyObject *
 complex_div(PyObject *v, PyObject *w)
 {
     OPERANDS(v, w)
-    Py_complex r;
     errno = 0;
-    if (kb == 1) {
-        if (b.real == 0.0) {
-            errno = EDOM;
-        }
-        r = (Py_complex){a.real / b.real, a.imag / b.real};
-    }
-    else if (ka == 1) {
-        r = real_over_complex(a.real, b);
-    }
-    else {
-        r = _Py_c_quot(a, b);
-    }
+    Py_complex r = ka == 1   ? _Py_rc_quot(a.real, b)
+                   : kb == 1 ? _Py_cr_quot(a, b.real)
+                             : _Py_c_quot(a, b);
     if (errno == EDOM) {
         PyErr_SetString(PyExc_ZeroDivisionError, "division by zero");
         return NULL;

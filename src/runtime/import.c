@@ -449,6 +449,28 @@ finish_init(PyObject *(*init)(void), PyObject *res, PyObject *name, PyObject *pa
     return NJ_TAKE(mod);
 }
 
+int
+nj_import_forget(PyObject *path, PyObject *name)
+{
+    NjInterp *interp = nj_interp();
+    NJ_OWN key = PyTuple_Pack(2, path, name);
+    NJ_OWN cap = NULL;
+    PyObject *c = NULL;
+    if (!key || (interp->rt.import_cache && PyDict_Pop(interp->rt.import_cache, key, &c) < 0)) {
+        return -1;
+    }
+    NJ_SET(cap, c);
+    PyModuleDef *def = c ? PyCapsule_GetPointer(c, NULL) : NULL;
+    if (!def) {
+        return PyErr_Occurred() ? -1 : 0;
+    }
+    Py_CLEAR(def->m_base.m_copy);
+    if (PyState_FindModule(def)) {
+        return PyState_RemoveModule(def);
+    }
+    return 0;
+}
+
 /* A module imported before in this interpreter, made anew from its definition. 1/0/-1 */
 static int
 reload_single_phase(PyObject *name, PyObject *path, PyObject **out)

@@ -89,6 +89,18 @@ typedef struct NjRuntimeThread {
     void *thread_handle;  /* _thread: handle of this thread */
 } NjRuntimeThread;
 
+/* What an interpreter may do: its configuration, as bits that Python code sees. */
+enum {
+    NJ_FEATURE_MAIN_OBMALLOC = 1 << 5,
+    NJ_FEATURE_MULTI_INTERP_EXTENSIONS = 1 << 8,
+    NJ_FEATURE_THREADS = 1 << 10,
+    NJ_FEATURE_DAEMON_THREADS = 1 << 11,
+    NJ_FEATURE_FORK = 1 << 15,
+    NJ_FEATURE_EXEC = 1 << 16,
+    NJ_FEATURES_MAIN = NJ_FEATURE_MAIN_OBMALLOC | NJ_FEATURE_THREADS |
+                       NJ_FEATURE_DAEMON_THREADS | NJ_FEATURE_FORK | NJ_FEATURE_EXEC,
+};
+
 typedef struct NjInterpRuntime {
     NjMem mem;
     NjGil own_gil;

@@ -603,7 +603,7 @@ Py_NewInterpreterFromConfig(PyThreadState **out, const PyInterpreterConfig *c)
     if (!nj_runtime.initialized) {
         return ERR("Py_Initialize must be called first");
     }
-    if (c->gil == PyInterpreterConfig_OWN_GIL && !c->check_multi_interp_extensions) {
+    if (!c->use_main_obmalloc && !c->check_multi_interp_extensions) {
         return ERR("per-interpreter obmalloc does not support single-phase init extension "
                    "modules");
     }
@@ -624,9 +624,12 @@ Py_NewInterpreterFromConfig(PyThreadState **out, const PyInterpreterConfig *c)
         interp->rt.gil = nj_runtime.main->rt.gil;
     }
     interp->rt.isolated_exts = c->check_multi_interp_extensions != 0;
-    interp->rt.feature_flags = (c->allow_fork ? 1 << 15 : 0) | (c->allow_exec ? 1 << 16 : 0) |
-                               (c->allow_threads ? 1 << 10 : 0) |
-                               (c->allow_daemon_threads ? 1 << 11 : 0);
+    interp->rt.feature_flags =
+        (c->use_main_obmalloc ? NJ_FEATURE_MAIN_OBMALLOC : 0) |
+        (c->check_multi_interp_extensions ? NJ_FEATURE_MULTI_INTERP_EXTENSIONS : 0) |
+        (c->allow_fork ? NJ_FEATURE_FORK : 0) | (c->allow_exec ? NJ_FEATURE_EXEC : 0) |
+        (c->allow_threads ? NJ_FEATURE_THREADS : 0) |
+        (c->allow_daemon_threads ? NJ_FEATURE_DAEMON_THREADS : 0);
     PyThreadState *ts = nj_tstate_new(interp, 1);
     if (!ts) {
         return PyStatus_NoMemory();

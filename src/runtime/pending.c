@@ -34,8 +34,8 @@ set_pending_bit(NjInterp *interp)
     pthread_mutex_unlock(&nj_runtime.lock);
 }
 
-static int
-add_call(NjInterp *interp, int (*func)(void *), void *arg)
+int
+nj_pending_add(NjInterp *interp, int (*func)(void *), void *arg)
 {
     NjPending *p = &interp->rt.pending;
     int rc = -1;
@@ -58,7 +58,7 @@ int
 Py_AddPendingCall(int (*func)(void *), void *arg)
 {
     NjInterp *main = nj_runtime.main;
-    return main ? add_call(main, func, arg) : -1;
+    return main ? nj_pending_add(main, func, arg) : -1;
 }
 
 /* 0, or -1 with an exception: the rest stays queued. */

@@ -113,9 +113,14 @@ nj_is_main_interp(NjInterp *interp)
     return interp == nj_runtime.main;
 }
 
+/* import.c: the single-phase module made from path is loaded anew by the next import. */
+NJ_MUST int nj_import_forget(PyObject *path, PyObject *name);
+
 /* pending.c, signals.c */
 PyAPI_FUNC(void) _Py_RestoreSignals(void);
 void nj_pending_init(NjPending *p);
+/* Any thread may call it. -1: the queue is full. */
+int nj_pending_add(NjInterp *interp, int (*func)(void *), void *arg);
 int nj_pending_run(NjInterp *interp);
 int nj_signals_run(void);
 int nj_signals_init(bool install_handlers);

@@ -82,6 +82,12 @@ edit_distance(PyObject *sa, PyObject *sb, int max_cost)
 #undef B
 }
 
+Py_ssize_t
+nj_suggest_cost(PyObject *a, PyObject *b, Py_ssize_t max)
+{
+    return edit_distance(a, b, (int)Py_MIN(max, INT32_MAX - 1));
+}
+
 PyObject *
 nj_suggest_name(PyObject *candidates, PyObject *name)
 {

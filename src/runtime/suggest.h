@@ -11,4 +11,7 @@
  * the library's traceback module makes. */
 NJ_MUST PyObject *nj_suggest_name(PyObject *candidates, PyObject *name);
 
+/* What turning a into b costs: more than max once it is certain to exceed max. */
+Py_ssize_t nj_suggest_cost(PyObject *a, PyObject *b, Py_ssize_t max);
+
 #endif

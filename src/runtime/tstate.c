@@ -438,7 +438,6 @@ nj_interp_new(void)
     interp->rt.recursion_limit = 1000;
     interp->rt.dlopen_flags = 2; /* RTLD_NOW */
     interp->numbers.max_str_digits = 4300;
-    interp->rt.feature_flags = 0;
     nj_gc_init(interp);
     pthread_mutex_lock(&nj_runtime.lock);
     interp->id = nj_runtime.next_interp_id++;
@@ -448,6 +447,7 @@ nj_interp_new(void)
     *p = interp;
     if (!nj_runtime.main) {
         nj_runtime.main = interp;
+        interp->rt.feature_flags = NJ_FEATURES_MAIN;
     }
     pthread_mutex_unlock(&nj_runtime.lock);
     nj_vm_interp_init(interp);

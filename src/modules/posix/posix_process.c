@@ -616,12 +616,24 @@ get_env(StringArray *a, PyObject *env)
     return a->keep ? strings_finish(a) : -1;
 }
 
+/* -1 with RuntimeError in an interpreter that may not do it. */
+static int
+check_allowed(int feature, const char *what)
+{
+    if (nj_interp()->rt.feature_flags & feature) {
+        return 0;
+    }
+    PyErr_Format(PyExc_RuntimeError, "%s not supported for isolated subinterpreters", what);
+    return -1;
+}
+
 static PyObject *
 posix_execv(PyObject *Py_UNUSED(m), PyObject *const *args, Py_ssize_t nargs)
 {
     NJ_PATH(path, "execv", "path", false, false);
     NJ_STRINGS(argv);
     if (!_PyArg_CheckPositional("execv", nargs, 2, 2) ||
+        check_allowed(NJ_FEATURE_EXEC, "exec") < 0 ||
         !posix_path_converter(args[0], &path) || get_argv(&argv, args[1], "execv") < 0 ||
         PySys_Audit("os.exec", "OOO", path.object, args[1], Py_None) < 0) {
         return NULL;
@@ -638,7 +650,8 @@ posix_execve(PyObject *Py_UNUSED(m), PyObject *args, PyObject *kw)
     NJ_STRINGS(argv);
     NJ_STRINGS(env);
     PyObject *oargv, *oenv;
-    if (!PARSE("O&OO:execve", posix_path_converter, &path, &oargv, &oenv)) {
+    if (!PARSE("O&OO:execve", posix_path_converter, &path, &oargv, &oenv) ||
+        check_allowed(NJ_FEATURE_EXEC, "exec") < 0) {
         return NULL;
     }
     if (!PyList_Check(oargv) && !PyTuple_Check(oargv)) {
@@ -969,7 +982,7 @@ warn_threads(const char *name)
 static PyObject *
 posix_fork(PyObject *Py_UNUSED(m), PyObject *Py_UNUSED(i))
 {
-    if (PySys_Audit("os.fork", NULL) < 0) {
+    if (check_allowed(NJ_FEATURE_FORK, "fork") < 0 || PySys_Audit("os.fork", NULL) < 0) {
         return NULL;
     }
     PyOS_BeforeFork();
@@ -993,7 +1006,7 @@ static PyObject *
 posix_forkpty(PyObject *Py_UNUSED(m), PyObject *Py_UNUSED(i))
 {
     int master = -1;
-    if (PySys_Audit("os.forkpty", NULL) < 0) {
+    if (check_allowed(NJ_FEATURE_FORK, "fork") < 0 || PySys_Audit("os.forkpty", NULL) < 0) {
         return NULL;
     }
     PyOS_BeforeFork();

@@ -1,0 +1,44 @@
+/* testhooks.h - what the module _testinternalcapi (src/dynload) sees of our insides.
+ *
+ * One exported table instead of many exported functions. Only the library's regression
+ * tests use it; nothing else may.
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef NJ_CAPI_TESTHOOKS_H
+#define NJ_CAPI_TESTHOOKS_H
+
+#include "nj.h"
+
+typedef struct NjTestHooks {
+    /* interpreters */
+    PyInterpreterState *(*interp_find)(int64_t id); /* or NULL, no exception */
+    int64_t (*interp_next_id)(void);
+    unsigned long (*interp_features)(PyInterpreterState *interp);
+    bool (*interp_own_gil)(PyInterpreterState *interp);
+    int64_t *(*interp_idref)(PyInterpreterState *interp);
+    int (*pending_add)(PyInterpreterState *interp, int (*func)(void *), void *arg);
+    uintptr_t (*stack_soft_limit)(void);
+    /* objects */
+    bool (*inline_values)(PyObject *obj);
+    bool (*split_dict)(PyObject *dict);
+    Py_ssize_t shared_keys_max;
+    int specialize_after; /* executions of an instruction before it specializes */
+    int respecialize_after; /* and failures afterwards */
+    Py_ssize_t (*gc_long_lived)(void);
+    Py_ssize_t (*gc_tracked)(void);
+    /* Forgets the single-phase module imported from path. 0/-1 */
+    int (*import_forget)(PyObject *path, PyObject *name);
+    /* Cost of turning one str into another; more than max once that is certain. */
+    Py_ssize_t (*edit_cost)(PyObject *a, PyObject *b, Py_ssize_t max);
+    /* The compiler, step by step: see frontend/compile.h. */
+    PyObject *(*clean_docstring)(PyObject *doc);
+    PyObject *(*codegen)(PyObject *ast, PyObject *filename, int optimize, int mode);
+    PyObject *(*optimize)(PyObject *instrs, PyObject *consts, int nlocals);
+    PyObject *(*assemble)(PyObject *filename, PyObject *instrs, PyObject *metadata);
+    bool (*op_has_arg)(int op);
+    bool (*op_has_target)(int op);
+} NjTestHooks;
+
+PyAPI_DATA(const NjTestHooks) nj_test_hooks;
+
+#endif

@@ -177,7 +177,7 @@ def main():
     ap.add_argument('--out', default=os.path.join(TOP, 'build', 'compat'))
     ap.add_argument('--table', default='')
     ap.add_argument('--jobs', type=int, default=1)
-    a = ap.parse_args()
+    a = ap.parse_intermixed_args()
     table = tomllib.load(open(os.path.join(TOP, 'tests', 'compat', 'packages.toml'), 'rb'))
     unknown = [p for p in a.packages if p not in table]
     if unknown:

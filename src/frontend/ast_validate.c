@@ -531,7 +531,7 @@ check_type_params(NjSeq *seq)
     for (Py_ssize_t i = 0; i < NJ_SEQ_LEN(seq); i++) {
         NjTypeParam *tp = seq->at[i];
         if (tp == NULL) {
-            continue;
+            return fail("None disallowed in type_param list");
         }
         TRY(check_pos(tp->pos));
         switch (tp->kind) {
@@ -604,6 +604,9 @@ check_try(const char *owner, NjSeq *body, NjSeq *handlers, NjSeq *orelse, NjSeq 
     }
     for (Py_ssize_t i = 0; i < NJ_SEQ_LEN(handlers); i++) {
         NjExceptHandler *h = handlers->at[i];
+        if (h == NULL) {
+            return fail("None disallowed in excepthandler list");
+        }
         TRY(check_pos(h->pos));
         TRY(h->v.ExceptHandler.type ? check_expr(h->v.ExceptHandler.type, NJ_Load) : 0);
         TRY(h->v.ExceptHandler.name ? check_identifier(h->v.ExceptHandler.name) : 0);

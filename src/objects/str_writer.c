@@ -147,6 +147,9 @@ nj_writer_ascii(NjStrWriter *w, const char *p, Py_ssize_t n)
     if (n < 0) {
         n = (Py_ssize_t)strlen(p);
     }
+    if (n == 0) {
+        return 0;
+    }
     if (nj_writer_prepare(w, n, 0x7f) < 0) {
         return -1;
     }

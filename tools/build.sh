@@ -19,7 +19,7 @@ fail() {
 { sh tools/sources.sh; sh tools/dynload.sh; } > "$build/sources.new"
 if [ ! -f "$build/meson/build.ninja" ]; then
     meson setup "$build/meson" -Dgiven="$build/given" > "$build/meson.log" 2>&1 ||
-        { rm -f "$build/meson/build.ninja"; fail "$build/meson.log" 'configuring'; }
+        { rm -rf "$build/meson"; fail "$build/meson.log" 'configuring'; }
 elif ! cmp -s "$build/sources.new" "$build/sources"; then
     meson setup --reconfigure "$build/meson" > "$build/meson.log" 2>&1 ||
         fail "$build/meson.log" 'configuring'
@@ -55,5 +55,7 @@ mkdir -p "$build/share"
 data=$build/given/lib/python3.14/_sysconfigdata__linux_x86_64-linux-gnu.py
 if [ ! -e "$data" ] || [ -n "$(find tools/sysconfigdata.py tools/prefixfiles.py -newer "$data")" ]; then
     cp tools/sysconfigdata.py "$data.start" && mv "$data.start" "$data"
-    "$build/bin/naja" -S -B tools/prefixfiles.py vars tools/sysconfigdata.py "$data" && touch "$data"
+    "$build/bin/naja" -S -B tools/prefixfiles.py vars tools/sysconfigdata.py "$data"
+    "$build/bin/naja" -S -B tools/prefixfiles.py install "$build" "$build"
+    touch "$data"
 fi

@@ -54,7 +54,7 @@ link libpython3.14.so.1.0 lib/libpython3.14.so
 tree "$build/given/lib/python3.14" lib/python3.14 -name __pycache__ -prune -o \
     \( ! -path './test/*' -o -path ./test/__init__.py -o -path ./test/__main__.py \
        -o -path './test/support/*' -o -path './test/libregrtest/*' \) \
-    ! -name '_sysconfig*' ! -name 'build-details*'
+    ! -name '_sysconfig*' ! -name 'build-details*' ! -path './config-*'
 tree "$build/meson/own" lib/python3.14 -name '*.py'
 chmod 644 "$lib/site.py" "$lib/sysconfig/__init__.py" "$lib/ensurepip/__init__.py"
 mkdir -p "$lib/site-packages"
@@ -64,7 +64,8 @@ tree "$build/given/wheels" share/python-wheels -name '*.whl'
 data=_sysconfigdata__linux_x86_64-linux-gnu.py
 put 644 "$build/given/lib/python3.14/$data" "lib/python3.14/$data"
 "$root/bin/naja" -S -E -B "$top/tools/prefixfiles.py" install "$root" "$prefix" || fail 'the installed program does not run'
-for f in "lib/python3.14/_sysconfig_vars__linux_x86_64-linux-gnu.json" lib/python3.14/build-details.json \
+for f in lib/python3.14/_sysconfig_vars__linux_x86_64-linux-gnu.json lib/python3.14/build-details.json \
+         lib/python3.14/build-details..x86_64-linux-gnu.json \
          lib/python3.14/config-3.14-x86_64-linux-gnu/Makefile bin/python3.14-config \
          lib/pkgconfig/python-3.14.pc lib/pkgconfig/python-3.14-embed.pc; do
     printf '%s\n' "$f" >> "$new"

@@ -2,8 +2,9 @@
 
 `vars' makes _sysconfigdata: the template and what pyconfig.h of the running interpreter's
 headers defines. `install' writes those with fixed paths (JSON of the variables,
-build-details.json, pkg-config files, python3.14-config, the Makefile that sysconfig
-names) into the tree at ROOT, to be used as PREFIX. Run by the naja in question.
+build-details.json and its name in Debian's library, pkg-config files, python3.14-config,
+the Makefile that sysconfig names) into the tree at ROOT, to be used as PREFIX. Run by the
+naja in question.
 SPDX-License-Identifier: MIT
 """
 import importlib.machinery
@@ -138,10 +139,12 @@ def write_install(root, prefix):
     def moved(value):
         return value.replace(old, prefix) if isinstance(value, str) else value
 
-    variables = {k: moved(v) for k, v in sysconfig._get_sysconfigdata().items()}
+    variables = {k: moved(v) for k, v in sysconfig.get_config_vars().items()}
+    del variables['userbase']  # of whoever runs it
     name = f'_sysconfig_vars_{sys.abiflags}_{sys.platform}_{MULTIARCH}.json'
     write(f'{lib}/{name}', json.dumps(variables, indent=2) + '\n')
-    write(f'{lib}/build-details.json', json.dumps(details(prefix), indent=2) + '\n')
+    for name in ('build-details.json', f'build-details.{sys.abiflags}.{MULTIARCH}.json'):
+        write(f'{lib}/{name}', json.dumps(details(prefix), indent=2) + '\n')
     makefile = ''.join(f'{k}=\t{v}\n' for k, v in sorted(variables.items()))
     write(f'{lib}/config-3.14-{MULTIARCH}/Makefile',
           '# The variables that sysconfig reports.\n' + makefile)

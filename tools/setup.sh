@@ -32,7 +32,7 @@ need_space() {
     local free
     free=$(df -Pk "$BUILD" | awk 'NR == 2 { print int($4 / 1024) }')
     [ "$free" -ge "$1" ] ||
-        fail "$2 needs $1 MB below $BUILD, $free MB are free; make room, then call again"
+        fail "no room for $2: $1 MB below $BUILD, $free MB are free; make room, then call again"
 }
 
 BUILD_PACKAGES="gcc make meson ninja-build pkg-config python3 ca-certificates

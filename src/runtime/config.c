@@ -1429,6 +1429,73 @@ shared_library_dir(char out[PATH_MAX])
     return true;
 }
 
+/* EXECUTABLE._pth: the whole of sys.path, a line each, relative to its folder. Environment
+ * and site are off unless a line says `import site'. 1: there was one. */
+static int
+read_pth(PyConfig *c, const char *exe, PyStatus *status)
+{
+    char buf[PATH_MAX * 3], dir[PATH_MAX * 2], path[PATH_MAX * 4];
+    snprintf(buf, sizeof buf, "%s._pth", exe);
+    FILE *f = *exe ? fopen(buf, "re") : NULL;
+    if (!f) {
+        return 0;
+    }
+    c->isolated = 1;
+    c->use_environment = 0;
+    c->site_import = 0;
+    c->safe_path = 1;
+    snprintf(dir, sizeof dir, "%s", exe);
+    cut_last(dir);
+    clear_list(&c->module_search_paths);
+    wchar_t *field = NULL;
+    *status = OK();
+    while (!PyStatus_Exception(*status) && fgets(buf, sizeof buf, f)) {
+        char *line = buf + strspn(buf, " \t"), *end = line + strlen(line);
+        while (end > line && isspace((unsigned char)end[-1])) {
+            *--end = 0;
+        }
+        if (!*line || *line == '#') {
+            continue;
+        }
+        if (strncmp(line, "import ", 7) == 0) {
+            if (strcmp(line, "import site") == 0) {
+                c->site_import = 1;
+            }
+            else {
+                fprintf(stderr, "unsupported 'import' line in ._pth file\n");
+            }
+            continue;
+        }
+        while (line[0] == '.' && line[1] == '/') {
+            line += 2;
+        }
+        if (*line == '/') {
+            snprintf(path, sizeof path, "%s", line);
+        }
+        else if (strcmp(line, ".") == 0) {
+            snprintf(path, sizeof path, "%s", dir);
+        }
+        else if (strcmp(line, "..") == 0) {
+            snprintf(path, sizeof path, "%s", dir);
+            cut_last(path);
+        }
+        else {
+            join(path, sizeof path, dir, line);
+        }
+        *status = PyConfig_SetBytesString(c, &field, path);
+        if (!PyStatus_Exception(*status)) {
+            *status = PyWideStringList_Append(&c->module_search_paths, field);
+        }
+    }
+    fclose(f);
+    c->module_search_paths_set = 1;
+    if (!PyStatus_Exception(*status) && !c->home) {
+        *status = PyConfig_SetBytesString(c, &c->home, dir);
+    }
+    PyMem_RawFree(field);
+    return 1;
+}
+
 PyStatus
 nj_config_compute_path(PyConfig *c)
 {
@@ -1445,6 +1512,12 @@ nj_config_compute_path(PyConfig *c)
         char *s = Py_EncodeLocale(c->executable, NULL);
         snprintf(exe, sizeof exe, "%s", s ? s : "");
         PyMem_Free(s);
+    }
+    if (!c->module_search_paths_set) {
+        PyStatus st = OK();
+        if (read_pth(c, exe, &st)) {
+            TRY(st);
+        }
     }
     /* a virtual environment? */
     char home[PATH_MAX * 2] = "";

@@ -667,7 +667,7 @@ complex_from_str(PyTypeObject *type, PyObject *v)
         return PyErr_NoMemory();
     }
     char prev = 0, *p = clean;
-    bool ok = true;
+    bool ok = true, underscores = memchr(s, '_', (size_t)n) != NULL;
     for (Py_ssize_t i = 0; i < n && ok; i++) {
         char c = s[i];
         if (c == '_') {
@@ -681,7 +681,11 @@ complex_from_str(PyTypeObject *type, PyObject *v)
     }
     *p = '\0';
     Py_complex z;
-    if (!ok || prev == '_' || !read_complex(clean, p, &z)) {
+    if (underscores && (!ok || prev == '_')) {
+        PyErr_Format(PyExc_ValueError, "could not convert string to complex: %R", v);
+        return NULL;
+    }
+    if (!ok || !read_complex(clean, p, &z)) {
         PyErr_SetString(PyExc_ValueError, "complex() arg is a malformed string");
         return NULL;
     }

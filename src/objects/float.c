@@ -392,7 +392,7 @@ drop_underscores(const char *s, Py_ssize_t n, char **out)
             }
         }
         else {
-            if (prev == '_' && !Py_ISDIGIT(s[i])) {
+            if (s[i] == '\0' || (prev == '_' && !Py_ISDIGIT(s[i]))) {
                 return 0;
             }
             *p++ = s[i];

@@ -138,6 +138,12 @@ namespace_replace(PyObject *self, PyObject *args, PyObject *kwargs)
         return NULL;
     }
     NJ_OWN res = PyObject_CallNoArgs((PyObject *)Py_TYPE(self));
+    if (res != NULL && !PyObject_TypeCheck(res, &NjNamespace_Type)) {
+        PyErr_Format(PyExc_TypeError,
+                     "expect %N type, but %T() returned '%T' object", &NjNamespace_Type, self,
+                     res);
+        return NULL;
+    }
     if (res == NULL || PyDict_Update(NS(res)->dict, NS(self)->dict) < 0 ||
         (kwargs && PyDict_Update(NS(res)->dict, kwargs) < 0)) {
         return NULL;

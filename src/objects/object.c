@@ -1043,7 +1043,8 @@ static PyObject *
 import_copyreg(void)
 {
     /* on its way out an interpreter may have no sys.modules any more */
-    return PyImport_ImportModule("copyreg");
+    PyObject *m = PyImport_GetModule(NJ_ID(copyreg));
+    return m || PyErr_Occurred() ? m : PyImport_ImportModule("copyreg");
 }
 
 /* Names of the slots of cls and its bases, as copyreg knows them: list or None. */

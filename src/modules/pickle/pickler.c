@@ -1610,7 +1610,10 @@ save_construction(Pickler *p, PyObject *func, PyObject *args, PyObject *obj)
 {
     if (p->proto >= 2) {
         NJ_OWN name = NULL;
-        if (PyObject_GetOptionalAttr(func, NJ_ID(__name__), &name) < 0) {
+        if (PyFunction_Check(func)) {
+            name = Py_NewRef(((PyFunctionObject *)func)->func_name);
+        }
+        else if (PyObject_GetOptionalAttr(func, NJ_ID(__name__), &name) < 0) {
             return -1;
         }
         if (name && PyUnicode_Check(name)) {
@@ -1717,6 +1720,11 @@ reduce(Pickler *p, PyObject *obj)
     }
     if (PyType_IsSubtype(Py_TYPE(obj), &PyType_Type)) {
         return NULL;
+    }
+    if (Py_TYPE(obj)->tp_getattro == PyObject_GenericGetAttr) {
+        /* surely found: object has it */
+        NJ_OWN proto = PyLong_FromLong(p->proto);
+        return proto ? PyObject_CallMethodOneArg(obj, NJ_ID(__reduce_ex__), proto) : NULL;
     }
     if (PyObject_GetOptionalAttr(obj, NJ_ID(__reduce_ex__), &func) < 0) {
         return NULL;

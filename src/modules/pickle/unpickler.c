@@ -483,7 +483,8 @@ take_full_line(Unpickler *u)
     return n == 1 ? truncated(u) : n;
 }
 
-static inline uint64_t
+/* n is 1, 2, 4 or 8, and a constant where this is used. */
+NJ_INLINE uint64_t
 load_le(const char *s, int n)
 {
     uint64_t v = 0;
@@ -492,7 +493,7 @@ load_le(const char *s, int n)
 }
 
 /* A size in nbytes bytes that fits into Py_ssize_t; what for the message. */
-static Py_ssize_t
+NJ_INLINE Py_ssize_t
 take_size(Unpickler *u, int nbytes, const char *what)
 {
     const char *s = take(u, nbytes);
@@ -545,7 +546,7 @@ load_long(Unpickler *u)
     return push(u, PyLong_FromString(u->line, NULL, 10));
 }
 
-static int
+NJ_INLINE int
 load_binint(Unpickler *u, int nbytes)
 {
     const char *s = take(u, nbytes);
@@ -556,7 +557,7 @@ load_binint(Unpickler *u, int nbytes)
     return push(u, PyLong_FromLong(nbytes == 4 ? (long)(int32_t)v : (long)v));
 }
 
-static int
+NJ_INLINE int
 load_counted_long(Unpickler *u, int nbytes)
 {
     const char *s = take(u, nbytes);
@@ -638,7 +639,7 @@ load_string(Unpickler *u)
                  : -1;
 }
 
-static int
+NJ_INLINE int
 load_counted_string(Unpickler *u, int nbytes)
 {
     const char *s = take(u, nbytes);
@@ -662,15 +663,38 @@ load_unicode(Unpickler *u)
     return n < 0 ? -1 : push(u, PyUnicode_DecodeRawUnicodeEscape(u->line, n - 1, NULL));
 }
 
-static int
+/* Text is mostly short and ASCII. */
+static PyObject *
+decode_utf8(const char *s, Py_ssize_t n)
+{
+    uint64_t high = 0, word;
+    Py_ssize_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        memcpy(&word, s + i, 8);
+        high |= word;
+    }
+    for (; i < n; i++) {
+        high |= (unsigned char)s[i];
+    }
+    if (n < 2 || (high & UINT64_C(0x8080808080808080))) {
+        return PyUnicode_DecodeUTF8(s, n, "surrogatepass");
+    }
+    PyObject *o = PyUnicode_New(n, 127);
+    if (o) {
+        memcpy(PyUnicode_DATA(o), s, (size_t)n);
+    }
+    return o;
+}
+
+NJ_INLINE int
 load_counted_unicode(Unpickler *u, int nbytes)
 {
     Py_ssize_t n = take_size(u, nbytes, "BINUNICODE exceeds system's maximum size");
     const char *s = n < 0 ? NULL : take(u, n);
-    return s ? push(u, PyUnicode_DecodeUTF8(s, n, "surrogatepass")) : -1;
+    return s ? push(u, decode_utf8(s, n)) : -1;
 }
 
-static int
+NJ_INLINE int
 load_counted_bytes(Unpickler *u, int nbytes)
 {
     Py_ssize_t n = take_size(u, nbytes, "BINBYTES exceeds system's maximum size");
@@ -680,6 +704,10 @@ load_counted_bytes(Unpickler *u, int nbytes)
     /* A size that the input cannot have is no reason to allocate it. */
     if (u->read == NULL && n > u->buffer.len - u->next) {
         return truncated(u);
+    }
+    if (NJ_LIKELY(n <= u->input_len - u->next)) {
+        u->next += n;
+        return push(u, PyBytes_FromStringAndSize(INPUT(u) + u->next - n, n));
     }
     PyObject *b = PyBytes_FromStringAndSize(NULL, n);
     if (b && take_into(u, PyBytes_AS_STRING(b), n) < 0) {
@@ -1042,7 +1070,7 @@ load_stack_global(Unpickler *u)
     return push(u, call_find_class(u, module_name, name));
 }
 
-static int
+NJ_INLINE int
 load_extension(Unpickler *u, int nbytes)
 {
     const char *s = take(u, nbytes);
@@ -1348,7 +1376,7 @@ load_get(Unpickler *u)
     return i < 0 ? memo_missing(u, key) : do_get(u, (size_t)i);
 }
 
-static int
+NJ_INLINE int
 load_binget(Unpickler *u, int nbytes)
 {
     const char *s = take(u, nbytes);
@@ -1378,7 +1406,7 @@ load_put(Unpickler *u)
     return memo_put(u, (size_t)i, u->stack[u->top - 1]);
 }
 
-static int
+NJ_INLINE int
 load_binput(Unpickler *u, int nbytes)
 {
     const char *s = take(u, nbytes);

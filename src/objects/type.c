@@ -20,6 +20,7 @@
 
 #include "capi/abstract.h"
 #include "capi/args.h"
+#include "modules/datetime/ready.h"
 #include "objects/exc_int.h"
 #include "objects/type_priv.h"
 #include "objects/typing_int.h"
@@ -1665,7 +1666,7 @@ nj_types_init(NjInterp *interp)
             return -1;
         }
     }
-    if (nj_typing_types_ready() < 0) {
+    if (nj_typing_types_ready() < 0 || nj_datetime_types_ready() < 0) {
         return -1;
     }
     for (size_t i = 0; i < NJ_ARRAY_LEN(static_types); i++) {

@@ -5,13 +5,14 @@
  * system call that may wait runs without the GIL, so another thread may close the socket
  * meanwhile: calls copy the descriptor before and report what the kernel says.
  *
- * The head of NjSock is what the _ssl module reads through the _socket.CAPI capsule.
+ * The head of NjSock is what _ssl reads through the capsule _socket.CAPI (sockcapi.h).
  * Addresses are converted in both directions for IPv4, IPv6, Unix, netlink, packet, CAN,
  * vsock, QIPCRTR and (to the kernel only) AF_ALG; others come out as (family, bytes).
  * SPDX-License-Identifier: MIT
  */
 #include "nj.h"
 
+#include "base/sockcapi.h"
 #include "modules/timeout.h"
 
 #include <arpa/inet.h>
@@ -56,12 +57,9 @@ typedef struct NjSock {
     SockState *state; /* of the module, which outlives the type */
 } NjSock;
 
-/* What the capsule _socket.CAPI points to. */
-typedef struct SockCapi {
-    PyTypeObject *sock_type;
-    PyObject *error;
-    PyObject *timeout_error;
-} SockCapi;
+_Static_assert(offsetof(NjSock, fd) == offsetof(NjSockHead, fd)
+                   && offsetof(NjSock, timeout) == offsetof(NjSockHead, timeout),
+               "the head that _ssl knows");
 
 typedef union Address {
     struct sockaddr sa;
@@ -2628,7 +2626,7 @@ static const struct {
 static void
 drop_capi(PyObject *capsule)
 {
-    SockCapi *c = PyCapsule_GetPointer(capsule, "_socket.CAPI");
+    NjSockCapi *c = PyCapsule_GetPointer(capsule, "_socket.CAPI");
     if (c) {
         Py_DECREF(c->sock_type);
         PyMem_Free(c);
@@ -2646,7 +2644,7 @@ module_exec(PyObject *module)
     if (!st->herror || !st->gaierror || !st->sock_type) {
         return -1;
     }
-    SockCapi *capi = PyMem_New(SockCapi, 1);
+    NjSockCapi *capi = PyMem_New(NjSockCapi, 1);
     if (!capi) {
         PyErr_NoMemory();
         return -1;

@@ -152,6 +152,30 @@ find_spec(const char *name)
     return NULL;
 }
 
+/* Options of the preconfiguration that PyConfig does not repeat: read-only. */
+typedef struct PreSpec {
+    const char *name;
+    size_t offset;
+} PreSpec;
+static const PreSpec pre_specs[] = {
+    {"allocator", offsetof(PyPreConfig, allocator)},
+    {"coerce_c_locale", offsetof(PyPreConfig, coerce_c_locale)},
+    {"coerce_c_locale_warn", offsetof(PyPreConfig, coerce_c_locale_warn)},
+    {"configure_locale", offsetof(PyPreConfig, configure_locale)},
+    {"utf8_mode", offsetof(PyPreConfig, utf8_mode)},
+};
+
+static const PreSpec *
+find_pre(const char *name)
+{
+    for (size_t i = 0; i < NJ_ARRAY_LEN(pre_specs); i++) {
+        if (strcmp(pre_specs[i].name, name) == 0) {
+            return &pre_specs[i];
+        }
+    }
+    return NULL;
+}
+
 static PyObject *
 get_field(const PyConfig *c, const NjConfigSpec *s)
 {
@@ -230,19 +254,10 @@ PyConfig_Get(const char *name)
         }
         return get_field(nj_config(), s);
     }
-    static const struct {
-        const char *name;
-        size_t off;
-    } pre[] = {{"allocator", offsetof(PyPreConfig, allocator)},
-               {"coerce_c_locale", offsetof(PyPreConfig, coerce_c_locale)},
-               {"coerce_c_locale_warn", offsetof(PyPreConfig, coerce_c_locale_warn)},
-               {"configure_locale", offsetof(PyPreConfig, configure_locale)},
-               {"utf8_mode", offsetof(PyPreConfig, utf8_mode)}};
-    for (size_t i = 0; i < NJ_ARRAY_LEN(pre); i++) {
-        if (strcmp(pre[i].name, name) == 0) {
-            int v = *(int *)((char *)&nj_runtime.preconfig + pre[i].off);
-            return strcmp(name, "allocator") == 0 ? PyLong_FromLong(v) : PyBool_FromLong(v);
-        }
+    const PreSpec *pre = find_pre(name);
+    if (pre) {
+        int v = *(int *)((char *)&nj_runtime.preconfig + pre->offset);
+        return strcmp(name, "allocator") == 0 ? PyLong_FromLong(v) : PyBool_FromLong(v);
     }
     PyErr_Format(PyExc_ValueError, "unknown config option name: %s", name);
     return NULL;
@@ -286,15 +301,53 @@ PyConfig_Names(void)
             return NULL;
         }
     }
-    static const char *const pre[] = {"allocator", "coerce_c_locale", "coerce_c_locale_warn",
-                                      "configure_locale", "utf8_mode"};
-    for (size_t i = 0; i < NJ_ARRAY_LEN(pre); i++) {
-        NJ_OWN n = PyUnicode_FromString(pre[i]);
+    for (size_t i = 0; i < NJ_ARRAY_LEN(pre_specs); i++) {
+        NJ_OWN n = PyUnicode_FromString(pre_specs[i].name);
         if (!n || PyList_Append(list, n) < 0) {
             return NULL;
         }
     }
     return PyFrozenSet_New(list);
+}
+
+static int
+check_strings(PyObject *value)
+{
+    if (!PyList_Check(value)) {
+        PyErr_Format(PyExc_TypeError, "expected list[str], got %T", value);
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(value); i++) {
+        PyObject *item = PyList_GET_ITEM(value, i);
+        if (!PyUnicode_Check(item)) {
+            PyErr_Format(PyExc_TypeError, "expected str, list item %zd has type %T", i, item);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int
+check_xoptions(PyObject *value)
+{
+    if (!PyDict_Check(value)) {
+        PyErr_Format(PyExc_TypeError, "expected dict[str, str | bool], got %T", value);
+        return -1;
+    }
+    PyObject *key, *item;
+    Py_ssize_t pos = 0;
+    while (PyDict_Next(value, &pos, &key, &item)) {
+        if (!PyUnicode_Check(key)) {
+            PyErr_Format(PyExc_TypeError, "expected str, got dict key type %T", key);
+            return -1;
+        }
+        if (!PyUnicode_Check(item) && !PyBool_Check(item)) {
+            /* the reference, too, names the type of the key here */
+            PyErr_Format(PyExc_TypeError, "expected str or bool, got dict value type %T", key);
+            return -1;
+        }
+    }
+    return 0;
 }
 
 int
@@ -304,11 +357,11 @@ PyConfig_Set(const char *name, PyObject *value)
         return -1;
     }
     const NjConfigSpec *s = find_spec(name);
-    if (!s || s->visibility == CFG_INNER) {
+    if ((!s || s->visibility == CFG_INNER) && !find_pre(name)) {
         PyErr_Format(PyExc_ValueError, "unknown config option name: %s", name);
         return -1;
     }
-    if (s->visibility != CFG_PUBLIC) {
+    if (!s || s->visibility != CFG_PUBLIC) {
         PyErr_Format(PyExc_ValueError, "cannot set read-only option %s", name);
         return -1;
     }
@@ -351,9 +404,7 @@ PyConfig_Set(const char *name, PyObject *value)
         }
         break;
     case CFG_LIST:
-        if (strcmp(name, "xoptions") == 0 ? !PyDict_Check(value) : !PyList_Check(value)) {
-            PyErr_Format(PyExc_TypeError, "expected %s, got %T",
-                         strcmp(name, "xoptions") == 0 ? "dict" : "list[str]", value);
+        if ((strcmp(name, "xoptions") == 0 ? check_xoptions(value) : check_strings(value)) < 0) {
             return -1;
         }
         break;
@@ -366,6 +417,25 @@ PyConfig_Set(const char *name, PyObject *value)
                                             : Py_NewRef(value);
         if (!copy || PySys_SetObject(s->sysattr, copy) < 0) {
             return -1;
+        }
+    }
+    static const struct {
+        const char *name;
+        int *flag;
+        bool negate;
+    } globals[] = {{"bytes_warning", &Py_BytesWarningFlag, false},
+                   {"inspect", &Py_InspectFlag, false},
+                   {"interactive", &Py_InteractiveFlag, false},
+                   {"optimization_level", &Py_OptimizeFlag, false},
+                   {"parser_debug", &Py_DebugFlag, false},
+                   {"quiet", &Py_QuietFlag, false},
+                   {"use_environment", &Py_IgnoreEnvironmentFlag, true},
+                   {"verbose", &Py_VerboseFlag, false},
+                   {"write_bytecode", &Py_DontWriteBytecodeFlag, true}};
+    for (size_t i = 0; i < NJ_ARRAY_LEN(globals); i++) {
+        if (strcmp(globals[i].name, name) == 0) {
+            int v = *(int *)((char *)c + s->offset);
+            *globals[i].flag = globals[i].negate ? !v : v;
         }
     }
     if (s->flag >= 0) {

@@ -135,6 +135,7 @@ linear_code(PyObject *instrs, NjArena *arena)
             }
             labels[i] = x->arg; /* one label per jump */
             x->arg = i;
+            x->op = x->op == JUMP ? NJ_OP_LOOP_JUMP : x->op; /* stays a JUMP */
         }
     }
     code->nlabels = code->labels_cap = (int)n;
@@ -219,7 +220,8 @@ nj_steps_optimize(PyObject *instrs, PyObject *consts, int nlocals)
     if (bench_init(&b, instrs, consts) == 0) {
         b.u.varnames = varnames;
         if (check_indices(b.u.code, PyList_GET_SIZE(consts), -1) == 0 &&
-            nj_cfg_build(&b.in) == 0 && nj_cfg_optimize(&b.in) == 0) {
+            nj_cfg_build(&b.in) == 0 && nj_cfg_optimize(&b.in) == 0 &&
+            nj_cfg_borrow_locals(&b.in) == 0) {
             result = graph_list(b.in.g);
         }
     }

@@ -151,6 +151,9 @@ fatal_handler(int sig)
         nj_dump_puts(fatal.fd, "\n");
         nj_dump_c_stack(fatal.fd);
     }
+    if (ts) {
+        nj_dump_extension_modules(fatal.fd, ts->interp);
+    }
     errno = err;
     raise(sig);
 }

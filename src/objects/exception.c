@@ -1926,6 +1926,11 @@ PyUnstable_Exc_PrepReraiseStar(PyObject *orig, PyObject *excs)
             return NULL;
         }
     }
+    NJ_OWN tb = PyException_GetTraceback(orig);
+    if (tb == NULL) {
+        PyErr_SetString(PyExc_ValueError, "orig must be a raised exception");
+        return NULL;
+    }
     return nj_exc_prep_reraise_star(orig, excs);
 }
 

@@ -7,6 +7,7 @@
  */
 #include "nj.h"
 
+#include "objects/type_int.h"
 #include "runtime/dump.h"
 #include "runtime/runtime.h"
 #include "vm/vm.h"
@@ -172,6 +173,69 @@ nj_dump_all_threads(int fd, PyThreadState *current)
             break;
         }
         nj_dump_thread(fd, t, t == current, true);
+    }
+}
+
+/* Whether a and b are the same text; looks at memory only. */
+static bool
+same_text(PyObject *a, PyObject *b)
+{
+    return PyUnicode_Check(a) && PyUnicode_Check(b) &&
+           PyUnicode_GET_LENGTH(a) == PyUnicode_GET_LENGTH(b) &&
+           PyUnicode_KIND(a) == PyUnicode_KIND(b) &&
+           memcmp(PyUnicode_DATA(a), PyUnicode_DATA(b),
+                  (size_t)PyUnicode_GET_LENGTH(a) * PyUnicode_KIND(a)) == 0;
+}
+
+PyAPI_FUNC(int) _PySet_NextEntry(PyObject *set, Py_ssize_t *pos, PyObject **key,
+                                 Py_hash_t *hash);
+
+/* sys.stdlib_module_names, borrowed, or NULL. */
+static PyObject *
+stdlib_names(NjInterp *interp)
+{
+    PyObject *key, *value;
+    Py_ssize_t pos = 0;
+    while (interp->sysdict && PyDict_Next(interp->sysdict, &pos, &key, &value)) {
+        if (same_text(key, NJ_ID(stdlib_module_names))) {
+            return PyAnySet_Check(value) ? value : NULL;
+        }
+    }
+    return NULL;
+}
+
+void
+nj_dump_extension_modules(int fd, NjInterp *interp)
+{
+    PyObject *modules = interp->modules;
+    if (!modules || !PyDict_Check(modules)) {
+        return;
+    }
+    PyObject *names = stdlib_names(interp);
+    PyObject *name, *mod;
+    Py_ssize_t pos = 0;
+    unsigned total = 0;
+    while (PyDict_Next(modules, &pos, &name, &mod)) {
+        if (!PyUnicode_Check(name) || !PyModule_Check(mod) || !((NjModule *)mod)->md_def) {
+            continue;
+        }
+        PyObject *known;
+        Py_hash_t hash;
+        Py_ssize_t at = 0;
+        bool ours = false;
+        while (names && !ours && _PySet_NextEntry(names, &at, &known, &hash)) {
+            ours = same_text(known, name);
+        }
+        if (ours) {
+            continue;
+        }
+        nj_dump_puts(fd, total++ ? ", " : "\nExtension modules: ");
+        put_text(fd, name);
+    }
+    if (total) {
+        nj_dump_puts(fd, " (total: ");
+        put_num(fd, total, 10, 0);
+        nj_dump_puts(fd, ")\n");
     }
 }
 

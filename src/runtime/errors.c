@@ -106,11 +106,31 @@ chain_context(PyObject *exc, PyObject *handled)
     PyException_SetContext(exc, Py_NewRef(handled));
 }
 
+/* Tells the exception that making another one raised what was to be made. */
+static NJ_COLD void
+note_failed_making(PyObject *type, PyObject *value)
+{
+    PyObject *exc = PyErr_GetRaisedException();
+    NJ_OWN args = PyObject_Repr(value ? value : Py_None);
+    if (!args) {
+        PyErr_Clear();
+    }
+    NJ_OWN note = args ? PyUnicode_FromFormat("Normalization failed: type=%s args=%S",
+                                              ((PyTypeObject *)type)->tp_name, args)
+                       : PyUnicode_FromFormat("Normalization failed: type=%s args=<unknown>",
+                                              ((PyTypeObject *)type)->tp_name);
+    NJ_OWN done = note && exc ? PyObject_CallMethod(exc, "add_note", "O", note) : NULL;
+    if (!done) {
+        PyErr_Clear();
+    }
+    PyErr_SetRaisedException(exc);
+}
+
 /* A new instance of exception class type from value, as `raise type(value)' would. */
 static PyObject *
 make_exception(PyObject *type, PyObject *value)
 {
-    PyObject *exc;
+    PyObject *exc = NULL;
     if (!value || value == Py_None) {
         exc = PyObject_CallNoArgs(type);
     }
@@ -126,6 +146,9 @@ make_exception(PyObject *type, PyObject *value)
                      "not %s",
                      type, Py_TYPE(exc)->tp_name);
         Py_CLEAR(exc);
+    }
+    if (!exc) {
+        note_failed_making(type, value);
     }
     return exc;
 }
@@ -143,9 +166,15 @@ PyErr_SetObject(PyObject *type, PyObject *value)
     PyObject *exc = NULL;
     if (type) {
         Py_XINCREF(value);
-        if (value && PyExceptionInstance_Check(value) &&
-            (Py_IS_TYPE(value, (PyTypeObject *)type) ||
-             PyType_IsSubtype(Py_TYPE(value), (PyTypeObject *)type))) {
+        int fits = 0;
+        if (value && PyExceptionInstance_Check(value)) {
+            fits = PyObject_IsSubclass((PyObject *)Py_TYPE(value), type);
+            if (fits < 0) {
+                Py_DECREF(value);
+                return;
+            }
+        }
+        if (fits) {
             exc = value;
         }
         else {
@@ -204,7 +233,14 @@ PyErr_Restore(PyObject *type, PyObject *value, PyObject *tb)
         return;
     }
     if (tb && !PyTraceBack_Check(tb)) {
-        Py_CLEAR(tb); /* None, or nonsense */
+        bool none = tb == Py_None;
+        Py_CLEAR(tb);
+        if (!none) {
+            Py_DECREF(type);
+            Py_XDECREF(value);
+            PyErr_SetString(PyExc_TypeError, "__traceback__ must be a traceback or None");
+            return;
+        }
     }
     PyObject *exc;
     if (value && PyExceptionInstance_Check(value) &&

@@ -41,6 +41,7 @@ typedef struct NjGil {
 /* --- pending calls (pending.c) ------------------------------------------------------ */
 
 #define NJ_PENDING_MAX 300
+#define NJ_PENDING_MAX_MAIN 32 /* of those that only the main thread runs */
 
 typedef struct NjPendingCall {
     int (*func)(void *);
@@ -50,7 +51,7 @@ typedef struct NjPendingCall {
 
 typedef struct NjPending {
     pthread_mutex_t mutex;
-    int first, count;
+    int first, count, room;
     bool busy;
     NjPendingCall calls[NJ_PENDING_MAX];
 } NjPending;

@@ -36,6 +36,7 @@ nj_runtime_init(void)
     nj_runtime.core_ready = true;
     pthread_mutex_init(&nj_runtime.lock, NULL);
     pthread_mutex_init(&nj_runtime.region_lock, NULL);
+    nj_pending_init(&nj_runtime.pending_main, NJ_PENDING_MAX_MAIN);
     nj_runtime.wakeup_fd = -1;
     nj_runtime.wakeup_warn = true;
     nj_runtime.main_thread = PyThread_get_thread_ident();
@@ -572,15 +573,17 @@ _Py_FatalErrorFunc(const char *func, const char *msg)
             nj_runtime.finalizing    ? "finalizing (tstate=0x0000000000000000)"
             : nj_runtime.initialized ? "initialized"
                                      : "preinitialized");
-    PyThreadState *ts = nj_tstate();
+    PyThreadState *attached = nj_tstate();
+    PyThreadState *ts = attached ? attached : PyGILState_GetThisThreadState();
     fputc('\n', stderr);
     fflush(stderr);
     if (!again++ && ts) {
-        if (PyErr_Occurred()) {
+        if (attached && PyErr_Occurred()) {
             PyErr_Print();
         }
         else {
             nj_dump_all_threads(2, ts);
+            nj_dump_extension_modules(2, ts->interp);
         }
     }
     fflush(stderr);

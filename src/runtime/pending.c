@@ -10,37 +10,41 @@
 #include "runtime/runtime.h"
 
 void
-nj_pending_init(NjPending *p)
+nj_pending_init(NjPending *p, int room)
 {
     pthread_mutex_init(&p->mutex, NULL);
     p->first = p->count = 0;
+    p->room = room;
     p->busy = false;
 }
 
 static void
-set_pending_bit(NjInterp *interp)
+tell_threads(NjInterp *interp)
 {
     pthread_mutex_lock(&nj_runtime.lock);
-    if (interp == nj_runtime.main) {
-        if (interp->rt.main_tstate) {
-            nj_break_set(interp->rt.main_tstate, NJ_BREAK_PENDING);
-        }
-    }
-    else {
-        for (PyThreadState *t = interp->threads; t; t = t->next) {
-            nj_break_set(t, NJ_BREAK_PENDING);
-        }
+    for (PyThreadState *t = interp->threads; t; t = t->next) {
+        nj_break_set(t, NJ_BREAK_PENDING);
     }
     pthread_mutex_unlock(&nj_runtime.lock);
 }
 
-int
-nj_pending_add(NjInterp *interp, int (*func)(void *), void *arg)
+static void
+tell_main_thread(void)
 {
-    NjPending *p = &interp->rt.pending;
+    pthread_mutex_lock(&nj_runtime.lock);
+    NjInterp *main = nj_runtime.main;
+    if (main && main->rt.main_tstate) {
+        nj_break_set(main->rt.main_tstate, NJ_BREAK_PENDING);
+    }
+    pthread_mutex_unlock(&nj_runtime.lock);
+}
+
+static int
+enqueue(NjPending *p, int (*func)(void *), void *arg)
+{
     int rc = -1;
     pthread_mutex_lock(&p->mutex);
-    if (p->count < NJ_PENDING_MAX) {
+    if (p->count < p->room) {
         NjPendingCall *c = &p->calls[(p->first + p->count) % NJ_PENDING_MAX];
         c->func = func;
         c->arg = arg;
@@ -48,8 +52,15 @@ nj_pending_add(NjInterp *interp, int (*func)(void *), void *arg)
         rc = 0;
     }
     pthread_mutex_unlock(&p->mutex);
+    return rc;
+}
+
+int
+nj_pending_add(NjInterp *interp, int (*func)(void *), void *arg)
+{
+    int rc = enqueue(&interp->rt.pending, func, arg);
     if (rc == 0) {
-        set_pending_bit(interp);
+        tell_threads(interp);
     }
     return rc;
 }
@@ -57,21 +68,23 @@ nj_pending_add(NjInterp *interp, int (*func)(void *), void *arg)
 int
 Py_AddPendingCall(int (*func)(void *), void *arg)
 {
-    NjInterp *main = nj_runtime.main;
-    return main ? nj_pending_add(main, func, arg) : -1;
+    int rc = nj_runtime.main ? enqueue(&nj_runtime.pending_main, func, arg) : -1;
+    if (rc == 0) {
+        tell_main_thread();
+    }
+    return rc;
 }
 
-/* 0, or -1 with an exception: the rest stays queued. */
-int
-nj_pending_run(NjInterp *interp)
+/* Runs what is queued now; calls queued meanwhile wait for the next time. */
+static int
+run_queue(NjPending *p)
 {
-    NjPending *p = &interp->rt.pending;
-    if (p->busy) {
+    if (p->busy || p->count == 0) {
         return 0;
     }
     p->busy = true;
     int rc = 0;
-    for (int n = p->count; n > 0; n--) {
+    for (int n = p->count; n > 0 && rc == 0; n--) {
         pthread_mutex_lock(&p->mutex);
         if (p->count == 0) {
             pthread_mutex_unlock(&p->mutex);
@@ -81,14 +94,26 @@ nj_pending_run(NjInterp *interp)
         p->first = (p->first + 1) % NJ_PENDING_MAX;
         p->count--;
         pthread_mutex_unlock(&p->mutex);
-        if (c.func(c.arg) != 0) {
-            rc = -1;
-            break;
-        }
+        rc = c.func(c.arg) != 0 ? -1 : 0;
     }
     p->busy = false;
-    if (p->count) {
-        set_pending_bit(interp);
+    return rc;
+}
+
+int
+nj_pending_run(NjInterp *interp)
+{
+    int rc = run_queue(&interp->rt.pending);
+    if (interp->rt.pending.count) {
+        tell_threads(interp);
+    }
+    if (nj_is_main_thread() && nj_is_main_interp(interp)) {
+        if (rc == 0) {
+            rc = run_queue(&nj_runtime.pending_main);
+        }
+        if (nj_runtime.pending_main.count) {
+            tell_main_thread();
+        }
     }
     return rc;
 }
@@ -118,11 +143,9 @@ nj_eval_breaker(PyThreadState *tstate)
         }
     }
     if (bits & NJ_BREAK_PENDING) {
-        if (!nj_is_main_interp(tstate->interp) || nj_is_main_thread()) {
-            nj_break_clear(tstate, NJ_BREAK_PENDING);
-            if (nj_pending_run(tstate->interp) < 0) {
-                return -1;
-            }
+        nj_break_clear(tstate, NJ_BREAK_PENDING);
+        if (nj_pending_run(tstate->interp) < 0) {
+            return -1;
         }
     }
     if (bits & NJ_BREAK_GC) {

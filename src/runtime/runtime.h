@@ -39,6 +39,7 @@ typedef struct NjRuntime {
     NjInterp *interps;
     NjInterp *main;
     int64_t next_interp_id;
+    NjPending pending_main; /* calls that only the main thread runs (Py_AddPendingCall) */
     uint64_t next_thread_id;
     unsigned long main_thread; /* pthread id */
     bool preinitialized, core_ready, initialized;
@@ -118,9 +119,10 @@ NJ_MUST int nj_import_forget(PyObject *path, PyObject *name);
 
 /* pending.c, signals.c */
 PyAPI_FUNC(void) _Py_RestoreSignals(void);
-void nj_pending_init(NjPending *p);
-/* Any thread may call it. -1: the queue is full. */
+void nj_pending_init(NjPending *p, int room);
+/* For any thread of interp to run. -1: the queue is full. */
 int nj_pending_add(NjInterp *interp, int (*func)(void *), void *arg);
+/* Runs what this thread may run. 0, or -1 with an exception: the rest stays queued. */
 int nj_pending_run(NjInterp *interp);
 int nj_signals_run(void);
 int nj_signals_init(bool install_handlers);

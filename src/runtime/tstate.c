@@ -434,7 +434,7 @@ nj_interp_new(void)
     }
     nj_gil_init(&interp->rt.own_gil);
     interp->rt.gil = &interp->rt.own_gil;
-    nj_pending_init(&interp->rt.pending);
+    nj_pending_init(&interp->rt.pending, NJ_PENDING_MAX);
     interp->rt.recursion_limit = 1000;
     interp->rt.dlopen_flags = 2; /* RTLD_NOW */
     interp->numbers.max_str_digits = 4300;
@@ -790,11 +790,14 @@ nj_tstate_after_fork(void)
     me->thread_id = PyThread_get_thread_ident();
     me->native_thread_id = PyThread_get_thread_native_id();
     nj_gil_after_fork(me->interp->rt.gil);
+    pthread_mutex_init(&nj_runtime.pending_main.mutex, NULL);
+    nj_runtime.pending_main.busy = false;
     for (NjInterp *i = nj_runtime.interps; i; i = i->next) {
         if (i->rt.gil != me->interp->rt.gil) {
             nj_gil_init(i->rt.gil);
         }
         pthread_mutex_init(&i->rt.pending.mutex, NULL);
+        i->rt.pending.busy = false;
     }
     NjInterp *interp = me->interp;
     PyThreadState *dead = NULL;

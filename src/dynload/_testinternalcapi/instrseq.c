@@ -166,12 +166,13 @@ instrseq_addop(PyObject *o, PyObject *args, PyObject *kwds)
 {
     static char *names[] = {"opcode",     "oparg",          "lineno", "col_offset",
                             "end_lineno", "end_col_offset", NULL};
-    int op, arg, line, col, end_line, end_col;
-    if (!PyArg_ParseTupleAndKeywords(args, kwds, "iiiiii:addop", names, &op, &arg, &line,
-                                     &col, &end_line, &end_col)) {
+    int op, arg, place[4];
+    if (!PyArg_ParseTupleAndKeywords(args, kwds, "iiiiii:addop", names, &op, &arg, &place[0],
+                                     &place[1], &place[2], &place[3])) {
         return NULL;
     }
-    NJ_OWN t = Py_BuildValue("iiiiii", op, arg, line, end_line, col, end_col);
+    /* By position, whatever the names say: tests that depend on it, and the reference. */
+    NJ_OWN t = Py_BuildValue("iiiiii", op, arg, place[0], place[1], place[2], place[3]);
     if (!t || PyList_Append(SEQ(o)->code, t) < 0) {
         return NULL;
     }

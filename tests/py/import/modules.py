@@ -26,7 +26,8 @@ with tempfile.TemporaryDirectory() as d:
         import broken
     except SyntaxError as e:
         print(e.msg, e.lineno)
-    print(os.path.exists(importlib.util.cache_from_source(os.path.join(d, 'pkg', 'a.py'))))
+    cached = importlib.util.cache_from_source(os.path.join(d, 'pkg', 'a.py'))
+    print(os.path.exists(cached) is not sys.dont_write_bytecode)
 
 # -> 42 42 zzzz pkg.sub True
 # -> pkg.a True True
@@ -34,4 +35,4 @@ with tempfile.TemporaryDirectory() as d:
 # -> No module named 'pkg.nosuch'
 # -> __nosuch____nosuch__
 # -> '(' was never closed 1
-# -> False
+# -> True

@@ -25,6 +25,7 @@
 #include "objects/dict_int.h"
 #include "objects/dict_view.h"
 #include "runtime/gc.h"
+#include "runtime/runtime.h"
 
 #define IX_EMPTY (-1)
 #define IX_DELETED (-2)
@@ -1063,6 +1064,7 @@ alloc_dict(void)
         f->count--;
         ((PyObject *)mp)->ob_refcnt_full = 1;
         mp->ob_base.ob_type = &PyDict_Type;
+        nj_trace_new(mp);
     }
     else {
         mp = PyObject_GC_New(PyDictObject, &PyDict_Type);

@@ -13,6 +13,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "nj.h"
+#include "runtime/runtime.h"
 
 #include <errno.h>
 
@@ -1387,6 +1388,7 @@ take_spare(void)
     st->nmemerrors--;
     E(self)->dict = NULL;
     self->ob_refcnt_full = 1;
+    nj_trace_new(self);
     nj_gc_track(self);
     return self;
 }

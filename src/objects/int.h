@@ -11,6 +11,7 @@
 
 #include "nj.h"
 #include "runtime/state.h"
+#include "runtime/runtime.h"
 
 #define NJ_SMALL_INT_MIN (-5)
 #define NJ_SMALL_INT_MAX 256
@@ -94,6 +95,7 @@ nj_int_alloc2(void)
         st->free_ints = *(void **)p;
         st->n_free_ints--;
         ((PyObject *)p)->ob_refcnt_full = 1;
+        nj_trace_new(p);
         return p;
     }
     p = PyObject_Malloc(sizeof(PyLongObject));

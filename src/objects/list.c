@@ -17,6 +17,7 @@
 #include "objects/seq_common.h"
 #include "objects/tuple_int.h"
 #include "runtime/gc.h"
+#include "runtime/runtime.h"
 
 PyAPI_FUNC(int) _PySet_NextEntry(PyObject *set, Py_ssize_t *pos, PyObject **key,
                                  Py_hash_t *hash);
@@ -101,6 +102,7 @@ alloc_list(void)
         f->count--;
         ((PyObject *)l)->ob_refcnt_full = 1;
         ((PyObject *)l)->ob_type = &PyList_Type;
+        nj_trace_new(l);
     }
     else {
         l = PyObject_GC_New(PyListObject, &PyList_Type);
@@ -1194,6 +1196,7 @@ list_iter(PyObject *self)
         f->count--;
         ((PyObject *)it)->ob_refcnt_full = 1;
         it->ob_base.ob_type = &PyListIter_Type;
+        nj_trace_new(it);
     }
     else {
         it = PyObject_GC_New(NjListIter, &PyListIter_Type);

@@ -11,6 +11,7 @@
 #include "objects/exc_int.h"
 #include "objects/type_priv.h"
 #include "runtime/gc.h"
+#include "runtime/runtime.h"
 
 #define M(o) ((PyMethodObject *)(o))
 
@@ -64,6 +65,7 @@ PyMethod_New(PyObject *func, PyObject *self)
         st->free_methods = m->im_self;
         st->nfree_methods--;
         m->ob_base.ob_refcnt_full = 1;
+        nj_trace_new(m);
     }
     else {
         m = PyObject_GC_New(PyMethodObject, &PyMethod_Type);

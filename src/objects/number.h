@@ -6,6 +6,7 @@
 
 #include "nj.h"
 #include "runtime/state.h"
+#include "runtime/runtime.h"
 
 /* The format mini-language (format_number.c): spec is a str. New str or NULL. */
 PyObject *nj_format_int(PyObject *v, PyObject *spec);
@@ -29,6 +30,7 @@ nj_float_new(double x)
         st->free_floats = *(void **)p;
         st->n_free_floats--;
         ((PyObject *)p)->ob_refcnt_full = 1;
+        nj_trace_new(p);
     }
     else {
         p = PyObject_Malloc(sizeof *p);

@@ -18,6 +18,7 @@
 #include "objects/dict_int.h"
 #include "objects/exc_int.h"
 #include "objects/type_priv.h"
+#include "runtime/runtime.h"
 
 int nj_inst_set_dict(PyObject *obj, PyObject *dict);
 
@@ -33,6 +34,7 @@ PyObject_Init(PyObject *op, PyTypeObject *tp)
     if (tp->tp_flags & Py_TPFLAGS_HEAPTYPE) {
         Py_INCREF(tp);
     }
+    nj_trace_new(op);
     return op;
 }
 

@@ -10,6 +10,7 @@
 #include "capi/args.h"
 #include "objects/int.h"
 #include "objects/number.h"
+#include "runtime/runtime.h"
 
 typedef struct NjRange {
     PyObject_HEAD
@@ -430,6 +431,7 @@ make_small_iter(int64_t start, int64_t step, int64_t len)
         st->free_range_iters = *(void **)it;
         st->n_free_range_iters--;
         ((PyObject *)it)->ob_refcnt_full = 1;
+        nj_trace_new(it);
     }
     else {
         it = PyObject_New(NjRangeIter, &PyRangeIter_Type);

@@ -11,6 +11,7 @@
 #include "objects/int.h"
 #include "objects/number.h"
 #include "runtime/gc.h"
+#include "runtime/runtime.h"
 
 #define SLICE(op) ((PySliceObject *)(op))
 
@@ -23,6 +24,7 @@ make_slice(NJ_STEALS PyObject *start, NJ_STEALS PyObject *stop, NJ_STEALS PyObje
     if (st->n_free_slices > 0) {
         s = st->free_slices[--st->n_free_slices];
         ((PyObject *)s)->ob_refcnt_full = 1;
+        nj_trace_new(s);
     }
     else {
         s = PyObject_GC_New(PySliceObject, &PySlice_Type);

@@ -15,6 +15,7 @@
 #include "objects/seq_common.h"
 #include "objects/tuple_int.h"
 #include "runtime/gc.h"
+#include "runtime/runtime.h"
 
 static const int64_t empty_refcnt =
     ((int64_t)(_Py_IMMORTAL_FLAGS | _Py_STATICALLY_ALLOCATED_FLAG) << 48) |
@@ -60,6 +61,7 @@ alloc_tuple(Py_ssize_t n)
             f->count--;
             ((PyObject *)t)->ob_refcnt_full = 1;
             ((PyObject *)t)->ob_type = &PyTuple_Type;
+            nj_trace_new(t);
             t->ob_hash = -1;
             return t;
         }
@@ -663,6 +665,7 @@ tuple_iter(PyObject *self)
         f->count--;
         ((PyObject *)it)->ob_refcnt_full = 1;
         it->ob_base.ob_type = &PyTupleIter_Type;
+        nj_trace_new(it);
     }
     else {
         it = PyObject_GC_New(NjTupleIter, &PyTupleIter_Type);

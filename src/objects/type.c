@@ -799,25 +799,12 @@ type_set_type_params(PyObject *self, PyObject *value, void *closure)
 
 /* ---- layouts ----------------------------------------------------------------------- */
 
-/* True if `type' adds to the C layout of `base' more than a dict and a weakref list. */
+/* True if `type' adds to the C layout of `base': managed dicts and weakrefs do not. */
 static bool
 adds_fields(PyTypeObject *type, PyTypeObject *base)
 {
     size_t t = (size_t)type->tp_basicsize, b = (size_t)base->tp_basicsize;
-    if (type->tp_itemsize || base->tp_itemsize) {
-        return t != b || type->tp_itemsize != base->tp_itemsize;
-    }
-    if (type->tp_weaklistoffset && base->tp_weaklistoffset == 0 &&
-        type->tp_weaklistoffset + (Py_ssize_t)sizeof(PyObject *) == (Py_ssize_t)t &&
-        nj_type_is_heap(type)) {
-        t -= sizeof(PyObject *);
-    }
-    if (type->tp_dictoffset && base->tp_dictoffset == 0 &&
-        type->tp_dictoffset + (Py_ssize_t)sizeof(PyObject *) == (Py_ssize_t)t &&
-        nj_type_is_heap(type)) {
-        t -= sizeof(PyObject *);
-    }
-    return t != b;
+    return t != b || type->tp_itemsize != base->tp_itemsize;
 }
 
 static PyTypeObject *

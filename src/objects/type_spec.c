@@ -151,10 +151,15 @@ scan_slots(PyType_Spec *spec, NjSpecInfo *info, PyTypeObject **one_base)
                     special = &info->vectorcalloffset;
                 }
                 if (special) {
-                    if ((m->flags & ~Py_RELATIVE_OFFSET) != Py_READONLY ||
-                        m->type != Py_T_PYSSIZET) {
+                    if (m->type != Py_T_PYSSIZET) {
+                        PyErr_Format(PyExc_SystemError, "type of %s must be Py_T_PYSSIZET",
+                                     m->name);
+                        return -1;
+                    }
+                    if ((m->flags & ~Py_RELATIVE_OFFSET) != Py_READONLY) {
                         PyErr_Format(PyExc_SystemError,
-                                     "type of %s must be Py_T_PYSSIZET, read-only",
+                                     "flags for %s must be Py_READONLY or "
+                                     "(Py_READONLY | Py_RELATIVE_OFFSET)",
                                      m->name);
                         return -1;
                     }
@@ -195,8 +200,11 @@ spec_bases(PyObject *bases_in, NjSpecInfo *info, PyTypeObject *one_base)
         return PyTuple_Check(bases_in) ? Py_NewRef(bases_in) : PyTuple_Pack(1, bases_in);
     }
     if (info->bases_arg) {
-        return PyTuple_Check(info->bases_arg) ? Py_NewRef(info->bases_arg)
-                                              : PyTuple_Pack(1, info->bases_arg);
+        if (!PyTuple_Check(info->bases_arg)) {
+            PyErr_SetString(PyExc_SystemError, "Py_tp_bases is not a tuple");
+            return NULL;
+        }
+        return Py_NewRef(info->bases_arg);
     }
     return PyTuple_Pack(1, one_base ? one_base : &PyBaseObject_Type);
 }

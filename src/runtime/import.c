@@ -488,6 +488,10 @@ reload_single_phase(PyObject *name, PyObject *path, PyObject **out)
         return rc;
     }
     NJ_SET(cap, c);
+    const char *label = PyUnicode_AsUTF8(name);
+    if (!label || check_multi_interp(label) < 0) {
+        return -1;
+    }
     PyModuleDef *def = PyCapsule_GetPointer(cap, NULL);
     NJ_OWN mod = NULL;
     if (def->m_size == -1) {

@@ -93,13 +93,17 @@ _PyTrash_thread_destroy_chain(PyThreadState *tstate)
     drain(tstate);
 }
 
+NJ_COLD void
+nj_tell_reftracer(PyObject *op)
+{
+    nj_runtime.reftracer(op, PyRefTracer_CREATE, nj_runtime.reftracer_data);
+}
+
 void
 _Py_NewReference(PyObject *op)
 {
     op->ob_refcnt_full = 1;
-    if (NJ_UNLIKELY(nj_runtime.reftracer != NULL)) {
-        nj_runtime.reftracer(op, PyRefTracer_CREATE, nj_runtime.reftracer_data);
-    }
+    nj_trace_new(op);
 }
 
 void

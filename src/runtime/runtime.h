@@ -73,6 +73,16 @@ typedef struct NjRuntime {
 
 extern NjRuntime nj_runtime;
 
+NJ_COLD void nj_tell_reftracer(PyObject *op); /* refcount.c */
+/* For a new object with its type and reference count in place: PyRefTracer_SetTracer. */
+NJ_INLINE void
+nj_trace_new(void *op)
+{
+    if (NJ_UNLIKELY(nj_runtime.reftracer != NULL)) {
+        nj_tell_reftracer(op);
+    }
+}
+
 /* lifecycle */
 void nj_runtime_init(void);
 

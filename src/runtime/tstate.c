@@ -141,6 +141,14 @@ nj_tstate_attach(PyThreadState *ts)
     }
     nj_gil_take(ts);
     nj_tstate_current = ts;
+    if (NJ_UNLIKELY(gilstate_tstate != ts)) {
+        /* the GIL-state functions follow the state that ran last in this thread */
+        if (gilstate_tstate) {
+            gilstate_tstate->_status.bound_gilstate = 0;
+        }
+        gilstate_tstate = ts;
+        ts->_status.bound_gilstate = 1;
+    }
     ts->_status.active = 1;
     __atomic_store_n(&ts->state, 1, __ATOMIC_RELAXED);
 }

@@ -402,15 +402,47 @@ xof_get_digest_size(PyObject *op, void *Py_UNUSED(closure))
 
 /* ---- constructors ------------------------------------------------------------------- */
 
-static PyObject *
-hashlib_new(PyObject *module, PyObject *args, PyObject *kwargs)
+/* (name, data=b'', *, usedforsecurity=True, string=None) of a vectorcall. 0/-1. */
+static int
+new_args(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, PyObject **name,
+         PyObject **data, int *security)
 {
     static char *names[] = {"name", "data", "usedforsecurity", "string", NULL};
+    *security = 1;
+    if (!kwnames && (nargs == 1 || nargs == 2)) {
+        *name = args[0];
+        *data = nargs == 2 ? args[1] : NULL;
+        return 0;
+    }
+    NJ_OWN tuple = PyTuple_New(nargs);
+    NJ_OWN dict = PyDict_New();
+    if (!tuple || !dict) {
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < nargs; i++) {
+        PyTuple_SET_ITEM(tuple, i, Py_NewRef(args[i]));
+    }
+    for (Py_ssize_t i = 0; kwnames && i < PyTuple_GET_SIZE(kwnames); i++) {
+        if (PyDict_SetItem(dict, PyTuple_GET_ITEM(kwnames, i), args[nargs + i]) < 0) {
+            return -1;
+        }
+    }
+    PyObject *string = NULL;
+    *data = NULL;
+    if (!PyArg_ParseTupleAndKeywords(tuple, dict, "O|O$pO:new", names, name, data, security,
+                                     &string)) {
+        return -1;
+    }
+    return nj_hash_initial(*data, string, data);
+}
+
+static PyObject *
+hashlib_new(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
     State *st = PyModule_GetState(module);
-    PyObject *name_object, *data = NULL, *string = NULL;
-    int security = 1;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O$pO:new", names, &name_object,
-                                     &data, &security, &string)) {
+    PyObject *name_object, *data;
+    int security;
+    if (new_args(args, nargs, kwnames, &name_object, &data, &security) < 0) {
         return NULL;
     }
     if (!PyUnicode_Check(name_object)) {
@@ -425,9 +457,6 @@ hashlib_new(PyObject *module, PyObject *args, PyObject *kwargs)
     }
     if (strlen(name) != (size_t)n) {
         PyErr_SetString(PyExc_ValueError, "embedded null character");
-        return NULL;
-    }
-    if (nj_hash_initial(data, string, &data) < 0) {
         return NULL;
     }
     OWN_MD md = fetch(st, name, security);
@@ -470,6 +499,12 @@ hmac_dealloc(PyObject *op)
     HMAC_CTX_free(((Hmac *)op)->ctx);
     type->tp_free(op);
     Py_DECREF(type);
+}
+
+static void
+drop_hmac_ctx(HMAC_CTX **ctx)
+{
+    HMAC_CTX_free(*ctx);
 }
 
 static Hmac *
@@ -566,19 +601,19 @@ hmac_digest_function(PyObject *module, PyObject *args, PyObject *kwargs)
     }
     unsigned char out[EVP_MAX_MD_SIZE];
     unsigned n = 0;
-    unsigned char *r;
+    int ok;
     const void *k = key.len ? key.buf : "";
+    /* not HMAC(), which looks the algorithm up again by its name */
+    __attribute__((cleanup(drop_hmac_ctx))) HMAC_CTX *ctx = HMAC_CTX_new();
+    if (!ctx) {
+        return PyErr_NoMemory();
+    }
     Py_BEGIN_ALLOW_THREADS
-    r = HMAC(md, k, (int)key.len, msg.buf, (size_t)msg.len, out, &n);
+    ok = HMAC_Init_ex(ctx, k, (int)key.len, md, NULL)
+         && HMAC_Update(ctx, msg.buf, (size_t)msg.len) && HMAC_Final(ctx, out, &n);
     Py_END_ALLOW_THREADS
-    return r ? PyBytes_FromStringAndSize((char *)out, n)
-             : openssl_error(PyExc_ValueError, NULL);
-}
-
-static void
-drop_hmac_ctx(HMAC_CTX **ctx)
-{
-    HMAC_CTX_free(*ctx);
+    return ok ? PyBytes_FromStringAndSize((char *)out, n)
+              : openssl_error(PyExc_ValueError, NULL);
 }
 
 static int
@@ -785,8 +820,13 @@ hashlib_scrypt(PyObject *module, PyObject *args, PyObject *kwargs)
     unsigned long n = 0, r = 0, p = 0;
     long maxmem = 0, dklen = 64;
     Py_ssize_t npos = PyTuple_GET_SIZE(args);
-    /* PyArg_Parse cannot say "keyword only and needed"; a wrong count it tells itself */
-    for (int i = 0; npos <= 1 && i < 5; i++) {
+    if (npos > 1) {
+        PyErr_Format(PyExc_TypeError,
+                     "scrypt() takes exactly 1 positional argument (%zd given)", npos);
+        return NULL;
+    }
+    /* PyArg_Parse cannot say "keyword only and needed" */
+    for (int i = 0; i < 5; i++) {
         NJ_OWN v = NULL;
         int have = i == 0 && npos ? 1
                    : kwargs       ? PyDict_GetItemStringRef(kwargs, names[i], &v)
@@ -1027,7 +1067,7 @@ static PyType_Spec hmac_spec = {
      "Returns a " shown " hash object; optionally initialized with a string"}
 
 static PyMethodDef module_methods[] = {
-    {"new", KW(hashlib_new), METH_VARARGS | METH_KEYWORDS,
+    {"new", KW(hashlib_new), METH_FASTCALL | METH_KEYWORDS,
      "new($module, /, name, data=b'', *, usedforsecurity=True, string=None)\n--\n\n"
      "Return a new hash object using the named algorithm.\n\n"
      "Data given are hashed at once. MD5 and SHA1 are always there."},

@@ -392,16 +392,20 @@ make(PyTypeObject *type, PyObject *args, PyObject *kwargs, const NjHashAlgorithm
         .digest_size = a->digest_size, .fanout = 1, .depth = 1};
     PyObject *data = NULL, *string = NULL;
     int security = 1; /* nothing here is approved or refused */
-    if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs,
-            a == &nj_blake2b ? "|O$O&y*y*y*O&O&O&O&O&O&ppO:blake2b"
-                             : "|O$O&y*y*y*O&O&O&O&O&O&ppO:blake2s",
-            names, &data, convert_int, &p.digest_size, &p.key, &p.salt, &p.person,
-            convert_int, &p.fanout, convert_int, &p.depth, convert_ulong, &p.leaf_size,
-            convert_ulonglong, &p.node_offset, convert_int, &p.node_depth, convert_int,
-            &p.inner_size, &p.last_node, &security, &string)
-        || nj_hash_initial(data, string, &data) < 0
-        || check_parameters(&p, a == &nj_blake2b) < 0) {
+    bool plain = !kwargs && PyTuple_GET_SIZE(args) <= 1;
+    if (plain) {
+        data = PyTuple_GET_SIZE(args) ? PyTuple_GET_ITEM(args, 0) : NULL;
+    } else if (!PyArg_ParseTupleAndKeywords(
+                   args, kwargs,
+                   a == &nj_blake2b ? "|O$O&y*y*y*O&O&O&O&O&O&ppO:blake2b"
+                                    : "|O$O&y*y*y*O&O&O&O&O&O&ppO:blake2s",
+                   names, &data, convert_int, &p.digest_size, &p.key, &p.salt, &p.person,
+                   convert_int, &p.fanout, convert_int, &p.depth, convert_ulong,
+                   &p.leaf_size, convert_ulonglong, &p.node_offset, convert_int,
+                   &p.node_depth, convert_int, &p.inner_size, &p.last_node, &security,
+                   &string)
+               || nj_hash_initial(data, string, &data) < 0
+               || check_parameters(&p, a == &nj_blake2b) < 0) {
         return NULL;
     }
     NJ_OWN h = type->tp_alloc(type, 0);

@@ -143,13 +143,22 @@ compute_digest(PyObject *module, PyObject *args, PyObject *kwargs)
     return a ? compute(a, key, msg) : NULL;
 }
 
+static PyObject *
+compute_two(const NjHashAlgorithm *a, const char *function, PyObject *const *args,
+            Py_ssize_t n)
+{
+    if (n != 2) {
+        PyErr_Format(PyExc_TypeError, "%s expected 2 arguments, got %zd", function, n);
+        return NULL;
+    }
+    return compute(a, args[0], args[1]);
+}
+
 #define COMPUTE(name, algorithm)                                                         \
-    static PyObject *compute_##name(PyObject *module, PyObject *args)                    \
+    static PyObject *compute_##name(PyObject *module, PyObject *const *args,             \
+                                    Py_ssize_t n)                                        \
     {                                                                                    \
-        PyObject *key, *msg;                                                             \
-        return PyArg_UnpackTuple(args, "compute_" #name, 2, 2, &key, &msg)               \
-                   ? compute(algorithm, key, msg)                                        \
-                   : NULL;                                                               \
+        return compute_two(algorithm, "compute_" #name, args, n);                        \
     }
 COMPUTE(md5, &nj_md_algorithms[NJ_MD5])
 COMPUTE(sha1, &nj_md_algorithms[NJ_SHA1])
@@ -338,7 +347,7 @@ static PyType_Spec Hmac_spec = {
 };
 
 #define COMPUTE_DEF(name)                                                                \
-    {"compute_" #name, compute_##name, METH_VARARGS,                                     \
+    {"compute_" #name, KW(compute_##name), METH_FASTCALL,                                     \
      "compute_" #name "($module, key, msg, /)\n--\n\n"}
 
 static PyMethodDef module_methods[] = {

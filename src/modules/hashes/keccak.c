@@ -151,11 +151,16 @@ sha3_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     PyObject *module = PyType_GetModuleByDef(type, &sha3_module);
     PyObject *data = NULL, *string = NULL;
     int security = 1; /* nothing here is approved or refused */
+    bool plain = !kwargs && PyTuple_GET_SIZE(args) <= 1;
+    if (plain) {
+        data = PyTuple_GET_SIZE(args) ? PyTuple_GET_ITEM(args, 0) : NULL;
+    }
     /* one constructor makes all types: the reference names it after the first */
     if (!module
-        || !PyArg_ParseTupleAndKeywords(args, kwargs, "|O$pO:sha3_224", names, &data,
-                                        &security, &string)
-        || nj_hash_initial(data, string, &data) < 0) {
+        || (!plain
+            && (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O$pO:sha3_224", names, &data,
+                                             &security, &string)
+                || nj_hash_initial(data, string, &data) < 0))) {
         return NULL;
     }
     State *st = PyModule_GetState(module);

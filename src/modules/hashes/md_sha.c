@@ -120,6 +120,7 @@ md5_compress(NjHashCtx *ctx, const unsigned char *p)
         m[i] = __builtin_bswap32(be32(p + 4 * i));
     }
     uint32_t a = ctx->h.w32[0], b = ctx->h.w32[1], c = ctx->h.w32[2], d = ctx->h.w32[3];
+#pragma GCC unroll 64
     for (int i = 0; i < 64; i++) {
         uint32_t f;
         int g;
@@ -164,6 +165,7 @@ sha1_compress(NjHashCtx *ctx, const unsigned char *p)
     }
     uint32_t *h = ctx->h.w32;
     uint32_t a = h[0], b = h[1], c = h[2], d = h[3], e = h[4];
+#pragma GCC unroll 80
     for (int i = 0; i < 80; i++) {
         uint32_t f, k;
         if (i < 20) {
@@ -209,6 +211,7 @@ sha256_compress(NjHashCtx *ctx, const unsigned char *p)
                (ror32(y, 17) ^ ror32(y, 19) ^ y >> 10);
     }
     memcpy(v, ctx->h.w32, sizeof v);
+#pragma GCC unroll 64
     for (int i = 0; i < 64; i++) {
         uint32_t a = v[0], e = v[4];
         uint32_t t1 = v[7] + (ror32(e, 6) ^ ror32(e, 11) ^ ror32(e, 25)) +
@@ -242,6 +245,7 @@ sha512_compress(NjHashCtx *ctx, const unsigned char *p)
                (ror64(y, 19) ^ ror64(y, 61) ^ y >> 6);
     }
     memcpy(v, ctx->h.w64, sizeof v);
+#pragma GCC unroll 80
     for (int i = 0; i < 80; i++) {
         uint64_t a = v[0], e = v[4];
         uint64_t t1 = v[7] + (ror64(e, 14) ^ ror64(e, 18) ^ ror64(e, 41)) +

@@ -855,5 +855,12 @@ tk_create(PyObject *m, PyObject *args)
         text_at(args, 7, true, &o.use) < 0) {
         return NULL;
     }
+    for (const char *p = o.class_name; *p; p++) {
+        if ((unsigned char)*p >= 0xf0) { /* Tcl 8.6 crashes when it capitalises these */
+            PyErr_SetString(PyExc_ValueError, "className must not contain non-BMP characters "
+                                              "with this version of Tcl/Tk");
+            return NULL;
+        }
+    }
     return make_app(PyModule_GetState(m), &o);
 }

@@ -487,7 +487,7 @@ app_splitlist(PyObject *self, PyObject *o)
  * ====================================================================================== */
 
 typedef struct Command {
-    App *app; /* owned */
+    App *app; /* not owned: its interpreter owns the command */
     PyObject *func;
 } Command;
 
@@ -541,7 +541,6 @@ command_deleted(ClientData data)
     Command *c = data;
     bool entered = tk_enter_python();
     Py_DECREF(c->func);
-    Py_DECREF(c->app);
     PyMem_Free(c);
     tk_leave_python(entered);
 }
@@ -554,7 +553,7 @@ do_createcommand(App *app, PyObject *args, int flags)
     if (!c) {
         return name ? PyErr_NoMemory() : NULL;
     }
-    c->app = (App *)Py_NewRef((PyObject *)app);
+    c->app = app;
     c->func = Py_NewRef(PyTuple_GET_ITEM(args, 1));
     Tcl_Command made;
     tk_enter_tcl();
@@ -562,7 +561,6 @@ do_createcommand(App *app, PyObject *args, int flags)
     tk_leave_tcl();
     if (!made) {
         Py_DECREF(c->func);
-        Py_DECREF(c->app);
         PyMem_Free(c);
         PyErr_SetString(app->st->error, "can't create Tcl command");
         return NULL;
@@ -669,16 +667,29 @@ app_loadtk(PyObject *self, PyObject *ignored)
     Py_RETURN_NONE;
 }
 
+#define WRONG_THREAD                                                                   \
+    "the Tcl interpreter is leaked because it was deallocated in a thread other than "     \
+    "the one it was created in (see gh-83274)"
+
 static void
 app_dealloc(PyObject *self)
 {
     App *app = APP(self);
     PyTypeObject *tp = Py_TYPE(self);
+    if (app->interp && app->threaded && app->thread != Tcl_GetCurrentThread()) {
+        /* Tcl would abort the process: the interpreter, and this object that its commands
+         * know, stay for good. */
+        Py_SET_REFCNT(self, 1);
+        PyObject *exc = PyErr_GetRaisedException();
+        if (PyErr_WarnEx(PyExc_RuntimeWarning, WRONG_THREAD, 1) < 0) {
+            PyErr_FormatUnraisable("Exception ignored while deallocating a Tcl interpreter");
+        }
+        PyErr_SetRaisedException(exc);
+        return;
+    }
     Py_XDECREF(app->trace);
     if (app->interp) {
-        if (!app->threaded || app->thread == Tcl_GetCurrentThread()) {
-            tk_drop_handlers(app);
-        }
+        tk_drop_handlers(app);
         tk_enter_tcl();
         Tcl_DeleteInterp(app->interp);
         tk_leave_tcl();

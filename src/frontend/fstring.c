@@ -386,6 +386,10 @@ decode_bytes(NjParser *p, const char *s, size_t len, bool raw, int tok)
     if (bad && warn_escape(p, s, bad, tok, bad_octal) < 0) {
         Py_CLEAR(r);
     }
+    if (r && PyBytes_GET_SIZE(r) == 1) {
+        /* the object that all bytes of one byte share */
+        NJ_SET(r, PyBytes_FromStringAndSize(PyBytes_AS_STRING(r), 1));
+    }
     return r;
 }
 

@@ -136,6 +136,17 @@ _PyBytes_Resize(PyObject **p, Py_ssize_t n)
     return 0;
 }
 
+PyObject *
+nj_bytes_shared(PyObject *b)
+{
+    if (b != NULL && PyBytes_GET_SIZE(b) == 1) {
+        PyObject *one = (PyObject *)&one_byte[(unsigned char)PyBytes_AS_STRING(b)[0]];
+        Py_DECREF(b);
+        return one;
+    }
+    return b;
+}
+
 /* ---- C API -------------------------------------------------------------------------------------- */
 
 Py_ssize_t
@@ -450,7 +461,7 @@ nj_bytes_decode_escape(const char *s, Py_ssize_t len, const char *errors,
     if (n != PyBytes_GET_SIZE(r)) {
         _PyBytes_Resize(&r, n);
     }
-    return r;
+    return nj_bytes_shared(r);
 }
 
 PyObject *
@@ -895,7 +906,7 @@ from_list_items(PyObject *seq)
     if (i != size) {
         _PyBytes_Resize(&b, i);
     }
-    return b;
+    return nj_bytes_shared(b);
 }
 
 PyObject *

@@ -42,6 +42,8 @@ NJ_MUST int nj_get_bytes_like(PyObject *o, Py_buffer *view);
 NJ_MUST int nj_byte_value(PyObject *o, unsigned char *out);
 /* 1/0/-1: in operator */
 int nj_bytes_contains(PyObject *self, PyObject *arg);
+/* b, or the immortal object for its only byte. Steals b, which may be NULL. */
+PyObject *nj_bytes_shared(NJ_STEALS PyObject *b);
 PyObject *nj_bytes_concat(PyObject *a, PyObject *b);
 /* "..." % args for both types: a new bytes. */
 PyObject *nj_bytes_percent(const char *format, Py_ssize_t n, PyObject *args);

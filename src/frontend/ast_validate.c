@@ -61,6 +61,17 @@ check_identifier(PyObject *name)
 }
 
 static int
+check_identifiers(NjSeq *names)
+{
+    for (Py_ssize_t i = 0; i < NJ_SEQ_LEN(names); i++) {
+        if (names->at[i] == NULL) {
+            return fail("None disallowed in identifier list");
+        }
+    }
+    return 0;
+}
+
+static int
 check_nonempty(NjSeq *seq, const char *what, const char *owner)
 {
     if (NJ_SEQ_LEN(seq) > 0) {
@@ -443,6 +454,7 @@ check_class_pattern(NjPattern *p)
             return fail("MatchClass cls field can only contain Name or Attribute nodes.");
         }
     }
+    TRY(check_identifiers(p->v.MatchClass.kwd_attrs));
     for (Py_ssize_t i = 0; i < NJ_SEQ_LEN(p->v.MatchClass.kwd_attrs); i++) {
         TRY(check_identifier(p->v.MatchClass.kwd_attrs->at[i]));
     }
@@ -728,9 +740,11 @@ check_stmt_inner(NjStmt *s)
         TRY(check_nonempty(s->v.ImportFrom.names, "names", "ImportFrom"));
         return check_aliases(s->v.ImportFrom.names);
     case NJ_Global:
-        return check_nonempty(s->v.Global.names, "names", "Global");
+        TRY(check_nonempty(s->v.Global.names, "names", "Global"));
+        return check_identifiers(s->v.Global.names);
     case NJ_Nonlocal:
-        return check_nonempty(s->v.Nonlocal.names, "names", "Nonlocal");
+        TRY(check_nonempty(s->v.Nonlocal.names, "names", "Nonlocal"));
+        return check_identifiers(s->v.Nonlocal.names);
     case NJ_Expr:
         return check_expr(s->v.Expr.value, NJ_Load);
     default:

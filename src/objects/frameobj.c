@@ -733,10 +733,7 @@ frame_set_trace(PyObject *o, PyObject *v, void *closure)
         v = NULL;
     }
     Py_XSETREF(fo->f_trace, Py_XNewRef(v));
-    if (fo->f_trace != NULL && fo->f_trace_opcodes) {
-        return nj_trace_opcodes(nj_tstate(), fo);
-    }
-    return 0;
+    return fo->f_trace_opcodes ? nj_trace_opcodes(nj_tstate()) : 0;
 }
 
 static PyObject *
@@ -759,10 +756,7 @@ frame_set_trace_opcodes(PyObject *o, PyObject *v, void *closure)
         return -1;
     }
     fo->f_trace_opcodes = v == Py_True;
-    if (fo->f_trace_opcodes && fo->f_trace != NULL) {
-        return nj_trace_opcodes(nj_tstate(), fo);
-    }
-    return 0;
+    return fo->f_trace_opcodes ? nj_trace_opcodes(nj_tstate()) : 0;
 }
 
 static PyObject *

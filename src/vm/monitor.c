@@ -194,6 +194,7 @@ events_of_opcode(int op, int oparg)
     case CALL:
     case CALL_KW:
     case CALL_FUNCTION_EX:
+    case LOAD_SUPER_ATTR:
         return BIT(CALL);
     case JUMP_FORWARD:
     case JUMP_BACKWARD:
@@ -225,7 +226,7 @@ mark_line_starts(PyCodeObject *co, Data *d, uint8_t *start)
     for (Py_ssize_t i = 0; i < d->n;) {
         int op = d->original[i];
         int line = d->lines[i];
-        if (i >= first && line > 0 && line != previous && op != RESUME && op != END_FOR &&
+        if (i >= first && line >= 0 && line != previous && op != RESUME && op != END_FOR &&
             op != POP_ITER && op != END_SEND && op != END_ASYNC_FOR) {
             start[i] = 1;
         }
@@ -252,7 +253,7 @@ mark_line_starts(PyCodeObject *co, Data *d, uint8_t *start)
                  op != FOR_ITER) {
             target = next + oparg;
         }
-        if (target >= 0 && target < d->n && d->lines[target] > 0 &&
+        if (target >= 0 && target < d->n && d->lines[target] >= 0 &&
             d->lines[target] != d->lines[i]) {
             int t = d->original[target];
             if (t != END_FOR && t != POP_ITER && t != END_SEND && t != END_ASYNC_FOR &&
@@ -274,15 +275,15 @@ mark_line_starts(PyCodeObject *co, Data *d, uint8_t *start)
             }
         }
         int t = v[2];
-        if (t < d->n && d->lines[t] > 0 && d->original[t] == PUSH_EXC_INFO) {
+        if (t < d->n && d->lines[t] >= 0 && d->original[t] == PUSH_EXC_INFO) {
             start[t] = 1;
         }
         else if (t < d->n && d->original[t] != RESUME) {
             /* skip the bookkeeping at the head of a handler */
-            while (t < d->n && (d->original[t] == PUSH_EXC_INFO || d->lines[t] <= 0)) {
+            while (t < d->n && (d->original[t] == PUSH_EXC_INFO || d->lines[t] < 0)) {
                 t += 1 + nj_opcode_caches[d->original[t]];
             }
-            if (t < d->n && d->lines[t] > 0 && d->original[t] != END_ASYNC_FOR) {
+            if (t < d->n && d->lines[t] >= 0 && d->original[t] != END_ASYNC_FOR) {
                 start[t] = 1;
             }
         }
@@ -317,9 +318,6 @@ nj_monitor_instrument(PyCodeObject *co, PyThreadState *tstate)
     }
     if (co->co_flags & CO_NO_MONITORING_EVENTS) {
         wanted = 0;
-    }
-    if (m->opcode_tracing) {
-        wanted |= BIT(INSTRUCTION);
     }
     co->_co_instrumentation_version = version;
     if (wanted == 0 && d == NULL) {
@@ -590,14 +588,16 @@ fire(PyThreadState *tstate, NjFrame *frame, int event, int offset, PyObject **ex
     Data *d = co->_co_monitoring;
     int unit = offset / (int)sizeof(NjCodeUnit);
     unsigned tools = m->tools[tools_event];
-    if (event < LOCAL_EVENTS && d != NULL) {
+    /* how a C call ends is told to who hears of its beginning */
+    int local = event == EV(C_RETURN) || event == EV(C_RAISE) ? EV(CALL) : event;
+    if (local < LOCAL_EVENTS && d != NULL) {
         for (int t = 0; t < USER_TOOLS; t++) {
-            if (d->local[t] & (1u << event)) {
+            if (d->local[t] & (1u << local)) {
                 tools |= 1u << t;
             }
         }
         if (d->disabled != NULL) {
-            tools &= ~(unsigned)d->disabled[unit * LOCAL_EVENTS + event];
+            tools &= ~(unsigned)d->disabled[unit * LOCAL_EVENTS + local];
         }
     }
     if (tools == 0 || tstate->tracing) {
@@ -606,6 +606,9 @@ fire(PyThreadState *tstate, NjFrame *frame, int event, int offset, PyObject **ex
     PyObject *args[6];
     NJ_OWN place = NULL;
     int rc = 0;
+    int other_side = event == EV(BRANCH_LEFT)    ? EV(BRANCH_RIGHT)
+                     : event == EV(BRANCH_RIGHT) ? EV(BRANCH_LEFT)
+                                                 : -1;
     if (tools & ((1u << USER_TOOLS) - 1)) {
         place = PyLong_FromLong(event == EV(LINE) && d != NULL ? d->lines[unit] : offset);
         if (place == NULL) {
@@ -638,6 +641,10 @@ fire(PyThreadState *tstate, NjFrame *frame, int event, int offset, PyObject **ex
                         }
                     }
                     d->disabled[unit * LOCAL_EVENTS + event] |= (uint8_t)(1 << t);
+                    if (other_side >= 0 && monitor_of(tstate)->callbacks[t][event] == NULL) {
+                        /* it came by the callback of BRANCH, which means both ways */
+                        d->disabled[unit * LOCAL_EVENTS + other_side] |= (uint8_t)(1 << t);
+                    }
                 }
                 else if (event < EV(C_RETURN)) {
                     PyErr_Format(PyExc_ValueError,
@@ -794,6 +801,15 @@ call_operands(PyThreadState *tstate, NjFrame *f, int op, int oparg, PyObject **c
     return 0;
 }
 
+/* super and what is shown as its first argument. */
+static void
+super_operands(PyThreadState *tstate, NjFrame *f, int oparg, PyObject **extra)
+{
+    Value *sp = f->stackpointer;
+    extra[0] = nj_value_ptr(sp[-3]);
+    extra[1] = oparg & 2 ? nj_value_ptr(sp[-2]) : monitor_of(tstate)->missing;
+}
+
 int
 nj_monitor_before(PyThreadState *tstate, NjFrame *f, NjCodeUnit *prev, int oparg,
                   unsigned *events)
@@ -863,6 +879,16 @@ nj_monitor_before(PyThreadState *tstate, NjFrame *f, NjCodeUnit *prev, int oparg
             if (rc == 0) {
                 rc = fire(tstate, f, EV(CALL), offset, extra, 2, EV(CALL));
             }
+        }
+        break;
+    case LOAD_SUPER_ATTR:
+        if (e & BIT(CALL)) {
+            PyObject *extra[2];
+            if (nj_box_all(f, f->stackpointer - 3, 3) < 0) {
+                return -1;
+            }
+            super_operands(tstate, f, oparg, extra);
+            rc = fire(tstate, f, EV(CALL), offset, extra, 2, EV(CALL));
         }
         break;
     case JUMP_FORWARD:
@@ -937,15 +963,51 @@ nj_monitor_before(PyThreadState *tstate, NjFrame *f, NjCodeUnit *prev, int oparg
     return rc < 0 ? -1 : op;
 }
 
+/* Does anybody want to know how C calls of this frame end? */
+static bool
+wants_c_end(PyThreadState *tstate, NjFrame *f)
+{
+    NjMonitor *m = monitor_of(tstate);
+    if (tstate->tracing) {
+        return false;
+    }
+    Data *d = nj_frame_peek_code(f)->_co_monitoring;
+    uint32_t local = 0;
+    for (int t = 0; d && t < USER_TOOLS; t++) {
+        local |= d->local[t];
+    }
+    return (local & BIT(CALL)) || m->tools[EV(C_RETURN)] || m->tools[EV(C_RAISE)];
+}
+
+/* Tells of the end of a C call; r is its result, or NULL with an exception set. Returns r,
+ * or NULL if a callback raised. */
+static PyObject *
+fire_c_end(PyThreadState *tstate, NjFrame *f, PyObject **extra, PyObject *r)
+{
+    int offset = nj_frame_lasti(f);
+    if (r == NULL) {
+        PyObject *exc = PyErr_GetRaisedException();
+        if (fire(tstate, f, EV(C_RAISE), offset, extra, 2, EV(C_RAISE)) < 0) {
+            Py_DECREF(exc);
+        }
+        else {
+            PyErr_SetRaisedException(exc);
+        }
+    }
+    else if (fire(tstate, f, EV(C_RETURN), offset, extra, 2, EV(C_RETURN)) < 0) {
+        Py_CLEAR(r);
+    }
+    return r;
+}
+
 /* The call instruction at f->instr_ptr calls a C function and somebody wants to know how
  * it ends: does the call. Returns 1 with *out (NULL: raised), 0 if the instruction is to
  * run normally. */
 int
 nj_monitor_c_call(PyThreadState *tstate, NjFrame *f, int op, int oparg, PyObject **out)
 {
-    NjMonitor *m = monitor_of(tstate);
     PyObject *extra[2];
-    if (tstate->tracing || !(m->tools[EV(C_RETURN)] | m->tools[EV(C_RAISE)])) {
+    if (!wants_c_end(tstate, f)) {
         return 0;
     }
     *out = NULL;
@@ -979,23 +1041,28 @@ nj_monitor_c_call(PyThreadState *tstate, NjFrame *f, int op, int oparg, PyObject
         r = nj_call_words(callable, args, n - (kwnames ? PyTuple_GET_SIZE(kwnames) : 0),
                           kwnames);
     }
-    int offset = nj_frame_lasti(f);
-    if (r == NULL) {
-        PyObject *exc = PyErr_GetRaisedException();
-        if (fire(tstate, f, EV(C_RAISE), offset, extra, 2, EV(C_RAISE)) < 0) {
-            Py_DECREF(exc);
-        }
-        else {
-            PyErr_SetRaisedException(exc);
-        }
-    }
-    else if (fire(tstate, f, EV(C_RETURN), offset, extra, 2, EV(C_RETURN)) < 0) {
-        Py_CLEAR(r);
-    }
+    r = fire_c_end(tstate, f, extra, r);
     Py_DECREF(extra[0]);
     Py_DECREF(extra[1]);
     *out = r;
     return 1;
+}
+
+/* LOAD_SUPER_ATTR step by step: super(...) is a call that begins and ends. */
+PyObject *
+nj_monitor_load_super(PyThreadState *tstate, NjFrame *f, PyObject *name, int oparg)
+{
+    PyObject *extra[2];
+    super_operands(tstate, f, oparg, extra);
+    Value *sp = f->stackpointer;
+    PyObject *args[3] = {NULL, nj_value_ptr(sp[-2]), nj_value_ptr(sp[-1])};
+    NJ_OWN callable = Py_NewRef(extra[0]);
+    NJ_OWN obj = PyObject_Vectorcall(callable, args + 1,
+                                     (oparg & 2 ? 2 : 0) | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+    if (wants_c_end(tstate, f) && !PyFunction_Check(callable) && !PyMethod_Check(callable)) {
+        obj = fire_c_end(tstate, f, extra, obj);
+    }
+    return obj ? PyObject_GetAttr(obj, name) : NULL;
 }
 
 /* ---- C API: PyEval_SetTrace and friends ---- */
@@ -1072,9 +1139,7 @@ nj_set_trace(PyThreadState *tstate, Py_tracefunc func, PyObject *arg)
     if (count_threads(tstate->interp, true)) {
         events = BIT(PY_START) | BIT(PY_RESUME) | BIT(PY_RETURN) | BIT(PY_YIELD) | BIT(RAISE) |
                  BIT(LINE) | BIT(JUMP) | BIT(PY_UNWIND) | BIT(PY_THROW) | BIT(STOP_ITERATION);
-        NjFrame *f = nj_frame_first_complete(tstate->current_frame);
-        if (monitor_of(tstate)->opcode_tracing ||
-            (f && f->frame_obj && f->frame_obj->f_trace_opcodes)) {
+        if (monitor_of(tstate)->opcode_tracing) {
             events |= BIT(INSTRUCTION);
         }
     }
@@ -1082,9 +1147,13 @@ nj_set_trace(PyThreadState *tstate, Py_tracefunc func, PyObject *arg)
 }
 
 int
-nj_trace_opcodes(PyThreadState *tstate, PyFrameObject *fo)
+nj_trace_opcodes(PyThreadState *tstate)
 {
     NjMonitor *m = monitor_of(tstate);
+    m->opcode_tracing = 1; /* settrace() comes later or again */
+    if (!count_threads(tstate->interp, true)) {
+        return 0;
+    }
     m->tools[EV(INSTRUCTION)] |= 1u << TOOL_TRACE;
     return spread_version(tstate->interp);
 }
@@ -1340,9 +1409,6 @@ get_local_events(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
     }
     if (!PyCode_Check(args[1])) {
         PyErr_SetString(PyExc_TypeError, "code must be a code object");
-        return NULL;
-    }
-    if (tool_in_use(tool) < 0) {
         return NULL;
     }
     Data *d = ((PyCodeObject *)args[1])->_co_monitoring;

@@ -263,8 +263,8 @@ void nj_specialize_call(NjFrame *f, Value callable, Value self, NjCodeUnit *inst
 const char *nj_monitor_event_name(int event);
 /* Line of each code unit (-1: none); lives as long as the code. NULL with MemoryError. */
 const int *nj_code_lines(PyCodeObject *co);
-/* f_trace_opcodes was switched on for a traced frame. */
-int nj_trace_opcodes(PyThreadState *tstate, PyFrameObject *fo);
+/* f_trace_opcodes was switched on for some frame. */
+int nj_trace_opcodes(PyThreadState *tstate);
 /* frame.f_lineno = v (jump.c). 0 / -1. */
 int nj_frame_jump(PyFrameObject *fo, PyObject *v);
 int nj_monitor_instrument(PyCodeObject *co, PyThreadState *tstate);
@@ -273,6 +273,8 @@ int nj_monitor_instrument(PyCodeObject *co, PyThreadState *tstate);
 int nj_monitor_before(PyThreadState *tstate, NjFrame *f, NjCodeUnit *prev, int oparg,
                       unsigned *events);
 int nj_monitor_c_call(PyThreadState *tstate, NjFrame *f, int op, int oparg, PyObject **out);
+NJ_MUST PyObject *nj_monitor_load_super(PyThreadState *tstate, NjFrame *f, PyObject *name,
+                                        int oparg);
 int nj_monitor_branch(PyThreadState *tstate, NjFrame *f, NjCodeUnit *from, NjCodeUnit *to,
                       bool right);
 int nj_monitor_stop_iteration(PyThreadState *tstate, NjFrame *f, NjCodeUnit *instr);

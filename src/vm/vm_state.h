@@ -24,7 +24,7 @@ typedef struct NjMonitor {
     uintptr_t version;      /* bumped when instrumentation of all code must be redone */
     PyObject *missing, *disable;          /* sys.monitoring.MISSING / DISABLE, owned */
     uintptr_t restarts;     /* restart_events() calls */
-    int opcode_tracing;     /* some frame has f_trace_opcodes */
+    int opcode_tracing;     /* some frame has or had f_trace_opcodes */
 } NjMonitor;
 
 typedef struct NjVmState {

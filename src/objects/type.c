@@ -1485,6 +1485,14 @@ ready_type(PyTypeObject *type)
     }
     if (base) {
         inherit_special(type, base);
+        inherit_patma(type, type);
+        for (Py_ssize_t i = 1; i < PyTuple_GET_SIZE(type->tp_mro); i++) {
+            PyTypeObject *b = (PyTypeObject *)PyTuple_GET_ITEM(type->tp_mro, i);
+            nj_type_slots_inherit(type, b);
+            inherit_patma(type, b);
+        }
+        /* Only now: slots of further bases must not be copied into a suite that is
+         * shared with tp_base. */
         if (type->tp_as_async == NULL) {
             type->tp_as_async = base->tp_as_async;
         }
@@ -1499,12 +1507,6 @@ ready_type(PyTypeObject *type)
         }
         if (type->tp_as_buffer == NULL) {
             type->tp_as_buffer = base->tp_as_buffer;
-        }
-        inherit_patma(type, type);
-        for (Py_ssize_t i = 1; i < PyTuple_GET_SIZE(type->tp_mro); i++) {
-            PyTypeObject *b = (PyTypeObject *)PyTuple_GET_ITEM(type->tp_mro, i);
-            nj_type_slots_inherit(type, b);
-            inherit_patma(type, b);
         }
         if (type->tp_new == NULL &&
             !(type->tp_flags & Py_TPFLAGS_DISALLOW_INSTANTIATION)) {

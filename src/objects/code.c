@@ -403,7 +403,20 @@ static PyObject *
 code_get_adaptive(PyObject *self, void *unused)
 {
     PyCodeObject *co = (PyCodeObject *)self;
-    return PyBytes_FromStringAndSize(co->co_code_adaptive, Py_SIZE(co) * 2);
+    PyObject *r = PyBytes_FromStringAndSize(co->co_code_adaptive, Py_SIZE(co) * 2);
+    if (r == NULL) {
+        return NULL;
+    }
+    /* tools know no opcodes of ours */
+    unsigned char *p = (unsigned char *)PyBytes_AS_STRING(r);
+    for (Py_ssize_t i = 0; i < Py_SIZE(co);) {
+        unsigned char op = p[2 * i];
+        if (op >= NJ_OP_PRIVATE_FIRST && op <= NJ_OP_PRIVATE_LAST) {
+            p[2 * i] = nj_opcode_deopt[op];
+        }
+        i += 1 + nj_opcode_caches[nj_code_original_opcode(co, (int)i)];
+    }
+    return r;
 }
 
 /* ---- the location table -------------------------------------------------------------- */

@@ -229,6 +229,40 @@ is_unique_float(Value v)
         }                                                                              \
     } while (0)
 
+/* ---- for fused forms ---- */
+
+/* a new float on the stack, or into the box of the local that the next instruction sets */
+#define PUSH_NEW_FLOAT(x)                                                              \
+    do {                                                                               \
+        if (ip->op.code == STORE_FAST && is_unique_float(LOCAL(ip->op.arg))) {         \
+            ((PyFloatObject *)LOCAL(ip->op.arg).bits)->ob_fval = (x);                  \
+            ip++;                                                                      \
+            DISPATCH();                                                                \
+        }                                                                              \
+        PyObject *o_ = nj_float_new(x);                                                \
+        if (o_ == NULL) {                                                              \
+            goto error;                                                                \
+        }                                                                              \
+        *sp++ = nj_value_steal(o_);                                                    \
+        DISPATCH();                                                                    \
+    } while (0)
+/* a float in place of the float on top of the stack */
+#define FLOAT_ONTO_TOP(expr)                                                           \
+    do {                                                                               \
+        double x_ = (expr);                                                            \
+        if (is_unique_float(sp[-1])) {                                                 \
+            ((PyFloatObject *)sp[-1].bits)->ob_fval = x_;                              \
+            DISPATCH();                                                                \
+        }                                                                              \
+        nj_value_close(*--sp);                                                         \
+        PUSH_NEW_FLOAT(x_);                                                            \
+    } while (0)
+
+/* the mask in the low bits: 2 less, 4 greater, 8 equal */
+#define INT_WORDS_COMPARE(mask, a, b)                                                  \
+    (((mask) & (2 << (((intptr_t)(a).bits > (intptr_t)(b).bits) +                      \
+                      2 * ((a).bits == (b).bits)))) != 0)
+
 /* a truth value for the stack, or straight into a conditional jump */
 #define PUSH_OR_BRANCH(t)                                                              \
     do {                                                                               \

@@ -30,11 +30,77 @@ back_off(NjCodeUnit *instr)
     instr[1].counter = (uint16_t)((((1u << b) - 1) & 0xfff) << 4 | b);
 }
 
+/* The fused form of `first' in front of `second', or 0. */
+static int
+fused_form(int first, int second)
+{
+    switch (first) {
+    case LOAD_FAST_BORROW:
+        switch (second) {
+        case LOAD_ATTR_INSTANCE_VALUE: return NJ_OP_FUSED_ATTR;
+        case LOAD_ATTR_METHOD_WITH_VALUES: return NJ_OP_FUSED_METHOD_VALUES;
+        case LOAD_ATTR_METHOD_NO_DICT: return NJ_OP_FUSED_METHOD_NO_DICT;
+        case LOAD_ATTR_SLOT: return NJ_OP_FUSED_SLOT;
+        case BINARY_OP_SUBSCR_LIST_INT: return NJ_OP_FUSED_SUBSCR;
+        case COMPARE_OP_INT: return NJ_OP_FUSED_COMPARE;
+        case BINARY_OP_MULTIPLY_FLOAT: return NJ_OP_FUSED_MULTIPLY_FLOAT;
+        case BINARY_OP_ADD_FLOAT: return NJ_OP_FUSED_ADD_FLOAT;
+        case RETURN_VALUE: return NJ_OP_FUSED_RETURN;
+        case POP_JUMP_IF_NONE: return NJ_OP_FUSED_IF_NONE;
+        case POP_JUMP_IF_NOT_NONE: return NJ_OP_FUSED_IF_NOT_NONE;
+        }
+        return 0;
+    case LOAD_SMALL_INT:
+        switch (second) {
+        case BINARY_OP_ADD_INT: return NJ_OP_FUSED_SMALL_ADD;
+        case BINARY_OP_SUBTRACT_INT: return NJ_OP_FUSED_SMALL_SUBTRACT;
+        case COMPARE_OP_INT: return NJ_OP_FUSED_SMALL_COMPARE;
+        }
+        return 0;
+    case LOAD_FAST_BORROW_LOAD_FAST_BORROW:
+        switch (second) {
+        case BINARY_OP_SUBSCR_LIST_INT: return NJ_OP_FUSED_PAIR_SUBSCR;
+        case COMPARE_OP_INT: return NJ_OP_FUSED_PAIR_COMPARE;
+        case STORE_ATTR_INSTANCE_VALUE: return NJ_OP_FUSED_PAIR_STORE_ATTR;
+        case BINARY_OP_MULTIPLY_FLOAT: return NJ_OP_FUSED_PAIR_MULTIPLY_FLOAT;
+        }
+        return 0;
+    }
+    return 0;
+}
+
+#define FUSE_SCAN_MAX 4096 /* code units looked through for a neighbour */
+
+/* An instruction of the running frame has become `opcode': its neighbour in front may take
+ * it along. Which unit that is only a walk from the start tells. */
+static void
+fuse(NjCodeUnit *instr, int opcode)
+{
+    NjCodeUnit *prev = instr - 1;
+    int first = nj_opcode_deopt[prev->op.code];
+    int form = fused_form(first, opcode);
+    if (form == 0) {
+        return;
+    }
+    PyCodeObject *co = nj_frame_peek_code(nj_tstate()->current_frame);
+    NjCodeUnit *p = nj_code_units(co);
+    if (co->_co_monitoring != NULL || instr - p > FUSE_SCAN_MAX) {
+        return;
+    }
+    while (p < prev) {
+        p += 1 + nj_opcode_caches[p->op.code];
+    }
+    if (p == prev) {
+        prev->op.code = (uint8_t)form;
+    }
+}
+
 static void
 become(NjCodeUnit *instr, int opcode)
 {
     instr->op.code = (uint8_t)opcode;
     instr[1].counter = NJ_COUNTER_COOLDOWN;
+    fuse(instr, opcode);
 }
 
 static void
@@ -54,11 +120,19 @@ nj_specialize_init_code(PyCodeObject *co)
 {
     NjCodeUnit *p = nj_code_units(co);
     NjCodeUnit *end = p + Py_SIZE(co);
+    NjCodeUnit *prev = NULL;
     while (p < end) {
         int caches = nj_opcode_caches[p->op.code];
         if (caches && p + 1 < end) {
             p[1].counter = NJ_COUNTER_WARMUP;
         }
+        if (prev != NULL && prev->op.code == LOAD_FAST_BORROW) {
+            int form = fused_form(LOAD_FAST_BORROW, p->op.code);
+            if (form != 0) {
+                prev->op.code = (uint8_t)form;
+            }
+        }
+        prev = p;
         p += 1 + caches;
     }
 }
@@ -170,7 +244,7 @@ nj_specialize_binary_op(NjFrame *f, Value a, Value b, NjCodeUnit *instr, int op)
     if ((ta == &PyFloat_Type || ta == &PyLong_Type) &&
         (tb == &PyFloat_Type || tb == &PyLong_Type) &&
         (ta == &PyFloat_Type || tb == &PyFloat_Type || div) && (add || sub || mul || div)) {
-        become(instr, 212); /* BINARY_OP_FLOAT_MIXED */
+        become(instr, NJ_OP_FLOAT_MIXED);
         return;
     }
     if (ta == &PyUnicode_Type && tb == &PyUnicode_Type && add) {

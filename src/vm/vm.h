@@ -94,6 +94,33 @@ void nj_vm_thread_fini(PyThreadState *tstate);
 void nj_vm_interp_init(NjInterp *interp);
 void nj_vm_interp_fini(NjInterp *interp);
 
+/* Opcodes of our own, between the reference's specialized and instrumented ones. The FUSED
+ * forms stand in for the first of two neighbours and do the work of both, as long as the
+ * second still is what they were made for (each checks); the second stays as it is. */
+enum {
+    NJ_OP_FLOAT_MIXED = 212,
+    NJ_OP_PRIVATE_FIRST = NJ_OP_FLOAT_MIXED,
+    NJ_OP_FUSED_ATTR = 213,
+    NJ_OP_FUSED_METHOD_VALUES,
+    NJ_OP_FUSED_METHOD_NO_DICT,
+    NJ_OP_FUSED_SLOT,
+    NJ_OP_FUSED_SMALL_ADD,
+    NJ_OP_FUSED_SMALL_SUBTRACT,
+    NJ_OP_FUSED_SMALL_COMPARE,
+    NJ_OP_FUSED_PAIR_SUBSCR,
+    NJ_OP_FUSED_PAIR_COMPARE,
+    NJ_OP_FUSED_SUBSCR,
+    NJ_OP_FUSED_COMPARE,
+    NJ_OP_FUSED_RETURN,
+    NJ_OP_FUSED_IF_NONE,
+    NJ_OP_FUSED_IF_NOT_NONE,
+    NJ_OP_FUSED_PAIR_STORE_ATTR,
+    NJ_OP_FUSED_PAIR_MULTIPLY_FLOAT,
+    NJ_OP_FUSED_MULTIPLY_FLOAT,
+    NJ_OP_FUSED_ADD_FLOAT,
+    NJ_OP_PRIVATE_LAST = NJ_OP_FUSED_ADD_FLOAT,
+};
+
 /* Opcode metadata, generated from ops.def (build/gen/opcode_meta.inc, see opmeta.c). */
 extern const uint8_t nj_opcode_caches[256]; /* cache units behind an opcode */
 extern const uint8_t nj_opcode_deopt[256];  /* the plain opcode behind a specialized one */

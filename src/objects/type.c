@@ -2377,6 +2377,11 @@ type_new(PyTypeObject *metatype, PyObject *args, PyObject *kwds)
         }
         if (winner != metatype) {
             if (winner->tp_new != type_new) {
+                if (winner->tp_new == NULL) {
+                    PyErr_Format(PyExc_TypeError, "cannot create '%s' instances",
+                                 winner->tp_name);
+                    return NULL;
+                }
                 return winner->tp_new(winner, args, kwds);
             }
             m.metatype = winner;

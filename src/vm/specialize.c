@@ -404,6 +404,15 @@ has_generic_getattr(PyTypeObject *tp)
            mine == nj_type_find(&PyBaseObject_Type, NJ_ID(__getattribute__));
 }
 
+/* Could the class attribute d become a descriptor, or another kind of one, later? Its type
+ * is a class that may gain a __get__, and then no version that a cache looks at changes. */
+static bool
+is_changeable(PyObject *d)
+{
+    return d != NULL && !(Py_TYPE(d)->tp_flags & Py_TPFLAGS_IMMUTABLETYPE) &&
+           !(Py_TYPE(d)->tp_flags & Py_TPFLAGS_METHOD_DESCRIPTOR) && !PyType_Check(d);
+}
+
 static bool
 is_data_descr(PyObject *d)
 {
@@ -448,7 +457,7 @@ specialize_class_attr(PyTypeObject *cls, NjCodeUnit *instr, PyObject *name)
         return false;
     }
     PyObject *d = nj_type_find(cls, name);
-    if (d == NULL) {
+    if (d == NULL || is_changeable(d)) {
         return false;
     }
     if (Py_TYPE(d)->tp_descr_get != NULL && !PyFunction_Check(d)) {
@@ -556,6 +565,9 @@ specialize_load_attr(NjFrame *f, PyObject *o, NjCodeUnit *instr, PyObject *name,
         return false;
     }
     PyObject *d = nj_type_find(tp, name);
+    if (is_changeable(d)) {
+        return false;
+    }
     write_u32(&instr[2], version);
     if (is_data_descr(d)) {
         if (Py_IS_TYPE(d, &PyMemberDescr_Type)) {
@@ -636,6 +648,9 @@ specialize_store_attr(PyObject *o, NjCodeUnit *instr, PyObject *name)
         return false;
     }
     PyObject *d = nj_type_find(tp, name);
+    if (is_changeable(d)) {
+        return false;
+    }
     write_u32(&instr[2], version);
     if (is_data_descr(d)) {
         if (Py_IS_TYPE(d, &PyMemberDescr_Type)) {

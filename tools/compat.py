@@ -114,7 +114,7 @@ def one_side(side, python, name, spec, out):
     limit = spec.get('timeout', 600)
     if 'check' in spec:
         p = subprocess.run(['timeout', str(limit), py, '-c', spec['check']], cwd=work, capture_output=True, text=True)
-        r['rc'], r['output'] = p.returncode, p.stdout + p.stderr[-2000:]
+        r['rc'], r['output'] = p.returncode, p.stdout + (p.stderr[-2000:] if p.returncode else '')
     if 'pytest' in spec:
         xml = os.path.join(base, 'junit.xml')
         r['rc'] = run([py, '-m', 'pytest', '-q', '-p', 'no:cacheprovider', f'--junit-xml={xml}', *spec['pytest']],

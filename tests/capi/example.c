@@ -119,13 +119,47 @@ static PyMethodDef example_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
+/* Static types as numpy's: Text has no number suite, its second base has one. */
+static int
+number_bool(PyObject *self)
+{
+    return 0;
+}
+
+static PyNumberMethods number_suite = {.nb_bool = number_bool};
+
+static PyTypeObject number_type = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "example.Number",
+    .tp_basicsize = sizeof(PyObject),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+    .tp_as_number = &number_suite,
+};
+
+static PyTypeObject text_type = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "example.Text",
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+};
+
+static int
+add_static_types(PyObject *module)
+{
+    if (PyType_Ready(&number_type) < 0) {
+        return -1;
+    }
+    text_type.tp_base = &PyUnicode_Type;
+    text_type.tp_bases = Py_BuildValue("(OO)", &PyUnicode_Type, &number_type);
+    return !text_type.tp_bases || PyModule_AddType(module, &text_type) < 0 ? -1 : 0;
+}
+
 static int
 example_exec(PyObject *module)
 {
     State *st = PyModule_GetState(module);
     st->error = PyErr_NewException("example.Error", PyExc_ValueError, NULL);
     st->counter_type = PyType_FromModuleAndSpec(module, &counter_spec, NULL);
-    if (!st->error || !st->counter_type) {
+    if (!st->error || !st->counter_type || add_static_types(module) < 0) {
         return -1;
     }
     return PyModule_AddObjectRef(module, "Error", st->error) < 0 ||

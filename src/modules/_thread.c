@@ -765,8 +765,9 @@ typedef struct NjHandle {
     pthread_t os;
     bool has_os, joined, joining;
     bool daemon;
+    bool foreign; /* of a thread not started here, such as the main one: not waited for */
     PyThread_type_lock done; /* held until the thread is done */
-    struct NjHandle *next, *prev; /* list of an interpreter's threads to wait for */
+    struct NjHandle *next, *prev; /* list of an interpreter's running threads */
 } NjHandle;
 
 typedef struct NjHandleObj {
@@ -875,8 +876,12 @@ handle_dealloc(PyObject *self)
 {
     PyTypeObject *tp = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
-    if (((NjHandleObj *)self)->h) {
-        handle_unref(((NjHandleObj *)self)->h);
+    NjHandle *h = ((NjHandleObj *)self)->h;
+    if (h) {
+        if (h->foreign) {
+            handle_unlink(h); /* nothing else will */
+        }
+        handle_unref(h);
     }
     tp->tp_free(self);
     Py_DECREF(tp);
@@ -1216,7 +1221,7 @@ thread_shutdown(PyObject *m, PyObject *unused)
     unsigned long me = PyThread_get_thread_ident();
     for (;;) {
         NjHandle *h = nj_interp()->rt.thread_handles;
-        while (h && (h->ident == me || h->state == H_DONE)) {
+        while (h && (h->ident == me || h->foreign || h->state == H_DONE)) {
             h = h->next;
         }
         if (!h) {
@@ -1252,8 +1257,11 @@ thread_make_handle(PyObject *m, PyObject *arg)
     }
     PyObject *o = handle_new_object(state_of(m)->handle_type);
     if (o) {
-        ((NjHandleObj *)o)->h->ident = id;
-        ((NjHandleObj *)o)->h->state = H_RUNNING;
+        NjHandle *h = ((NjHandleObj *)o)->h;
+        h->ident = id;
+        h->state = H_RUNNING;
+        h->foreign = true;
+        handle_link(h); /* for the child of a fork, where it is done */
     }
     return o;
 }

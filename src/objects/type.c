@@ -2376,6 +2376,11 @@ type_new(PyTypeObject *metatype, PyObject *args, PyObject *kwds)
             return NULL;
         }
         if (winner != metatype) {
+            if (winner->tp_new == NULL) {
+                PyErr_Format(PyExc_TypeError, "cannot create '%s' instances",
+                             winner->tp_name);
+                return NULL;
+            }
             if (winner->tp_new != type_new) {
                 if (winner->tp_new == NULL) {
                     PyErr_Format(PyExc_TypeError, "cannot create '%s' instances",

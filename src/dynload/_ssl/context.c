@@ -965,14 +965,9 @@ static PyObject *
 context_load_dh_params(PyObject *op, PyObject *path)
 {
     Context *c = (Context *)op;
-    PyObject *converted;
-    if (!PyUnicode_FSConverter(path, &converted)) {
-        return NULL;
-    }
-    NJ_OWN name = converted;
-    FILE *file = fopen(PyBytes_AS_STRING(name), "rbe");
+    FILE *file = Py_fopen(path, "rb"); /* audits */
     if (!file) {
-        return PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError, path);
+        return NULL;
     }
     DH *dh;
     ERR_clear_error();

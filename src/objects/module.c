@@ -14,6 +14,7 @@
 #include "objects/exc_int.h"
 #include "objects/type_int.h"
 #include "runtime/gc.h"
+#include "runtime/runtime.h"
 
 #define MOD(o) ((NjModule *)(o))
 
@@ -130,9 +131,6 @@ PyModule_SetDocString(PyObject *m, const char *doc)
     return v ? PyObject_SetAttr(m, NJ_ID(__doc__), v) : -1;
 }
 
-/* The package that is being imported gives a single-phase module its full name. */
-const char *nj_import_resolve_name(const char *name) __attribute__((weak));
-
 PyObject *
 PyModule_Create2(PyModuleDef *def, int apiver)
 {
@@ -152,11 +150,7 @@ PyModule_Create2(PyModuleDef *def, int apiver)
                          def->m_name, PYTHON_API_VERSION, def->m_name, apiver)) {
         return NULL;
     }
-    const char *name = def->m_name;
-    if (nj_import_resolve_name) {
-        name = nj_import_resolve_name(name);
-    }
-    NJ_OWN m = PyModule_New(name);
+    NJ_OWN m = PyModule_New(nj_import_full_name(def->m_name));
     if (m == NULL) {
         return NULL;
     }

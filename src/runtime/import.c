@@ -351,9 +351,6 @@ PyImport_ImportFrozenModule(const char *name)
 
 /* --- extension modules --------------------------------------------------------------------------- */
 
-/* The full name of the module whose single-phase init is running, if `name' is its last
- * part: PyModule_Create names the module by it. */
-const char *nj_import_full_name(const char *name);
 const char *
 nj_import_full_name(const char *name)
 {

@@ -124,6 +124,10 @@ nj_is_main_interp(NjInterp *interp)
     return interp == nj_runtime.main;
 }
 
+/* The full name of the module whose single-phase init is running, if `name' is its last
+ * part: PyModule_Create names the module by it. */
+const char *nj_import_full_name(const char *name);
+
 /* import.c: the single-phase module made from path is loaded anew by the next import. */
 NJ_MUST int nj_import_forget(PyObject *path, PyObject *name);
 

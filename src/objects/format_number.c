@@ -1021,7 +1021,7 @@ nj_format_int(PyObject *v, PyObject *spec)
 static char *
 double_text(double x, Py_UCS4 *type, Py_ssize_t precision, int flags, int dflt)
 {
-    if (precision > INT_MAX) {
+    if (precision > NJ_DOUBLE_PRECISION_MAX) {
         PyErr_SetString(PyExc_ValueError, "precision too big");
         return NULL;
     }

@@ -70,4 +70,8 @@ typedef struct NjRangeIter {
     int64_t len;
 } NjRangeIter;
 
+/* The largest precision that the formats of floats and complex numbers take: sizes of the
+ * text are computed as int, with room for the digits before the point and the exponent. */
+#define NJ_DOUBLE_PRECISION_MAX (INT_MAX - 1024)
+
 #endif

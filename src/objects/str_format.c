@@ -9,6 +9,7 @@
  */
 #include "objects/str_format.h"
 
+#include "objects/number.h"
 #include "objects/str_int.h"
 
 /* ---- numbers for % ------------------------------------------------------------------------- */
@@ -76,6 +77,10 @@ nj_percent_float(PyObject *v, int conv, int flags, int prec)
 {
     double x = PyFloat_AsDouble(v);
     if (x == -1.0 && PyErr_Occurred()) {
+        return NULL;
+    }
+    if (prec > NJ_DOUBLE_PRECISION_MAX) {
+        PyErr_SetString(PyExc_ValueError, "precision too big");
         return NULL;
     }
     char *p = PyOS_double_to_string(x, (char)conv, prec < 0 ? 6 : prec,

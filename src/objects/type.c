@@ -188,6 +188,17 @@ subtype_clear(PyObject *self)
     return baseclear ? baseclear(self) : 0;
 }
 
+/* Weak references to an object that dies, where its own type added the list. self is not
+ * tracked: a collection during a callback must not see a reference count of 0. */
+static void
+clear_own_weakrefs(PyObject *self, PyTypeObject *type, PyTypeObject *base)
+{
+    if (type->tp_weaklistoffset && !base->tp_weaklistoffset &&
+        *nj_obj_weaklist_slot(self)) {
+        PyObject_ClearWeakRefs(self);
+    }
+}
+
 void
 nj_subtype_dealloc(PyObject *self)
 {
@@ -211,6 +222,14 @@ nj_subtype_dealloc(PyObject *self)
             return; /* resurrected */
         }
         if (type->tp_del) {
+            bool gc = nj_type_is_gc(type);
+            if (gc) {
+                nj_gc_untrack(self);
+            }
+            clear_own_weakrefs(self, type, base);
+            if (gc) {
+                nj_gc_track(self);
+            }
             type->tp_del(self);
             if (Py_REFCNT(self) > 0) {
                 return;
@@ -220,14 +239,7 @@ nj_subtype_dealloc(PyObject *self)
             nj_gc_untrack(self);
         }
     }
-    if (type->tp_weaklistoffset && !base->tp_weaklistoffset) {
-        PyObject **list = nj_obj_weaklist_slot(self);
-        if (*list) {
-            /* untracked: a collection during a callback must not see an object with a
-             * reference count of 0 */
-            PyObject_ClearWeakRefs(self);
-        }
-    }
+    clear_own_weakrefs(self, type, base);
     if (has_slots) {
         for (PyTypeObject *b = type; b->tp_dealloc == nj_subtype_dealloc;
              b = b->tp_base) {

@@ -653,6 +653,16 @@ PyErr_NewExceptionWithDoc(const char *name, const char *doc, PyObject *base,
 
 /* --- unraisable exceptions ------------------------------------------------------------------ */
 
+/* When sys.stderr cannot be written either (no memory): needs no allocation. */
+NJ_COLD static void
+print_unraisable_raw(PyObject *exc)
+{
+    PyErr_Clear();
+    fprintf(stderr, "Exception ignored, and lost sys.stderr: %s\n",
+            exc && exc != Py_None ? Py_TYPE(exc)->tp_name : "?");
+    fflush(stderr);
+}
+
 /* The last resort: plain text on sys.stderr. Swallows whatever goes wrong. */
 static void
 print_unraisable(PyObject *file, PyObject *msg, PyObject *obj, PyObject *exc,
@@ -661,6 +671,7 @@ print_unraisable(PyObject *file, PyObject *msg, PyObject *obj, PyObject *exc,
     if (obj && obj != Py_None) {
         if (msg && msg != Py_None) {
             if (PyFile_WriteObject(msg, file, Py_PRINT_RAW) < 0) {
+                print_unraisable_raw(exc);
                 return;
             }
             PyFile_WriteString(": ", file);
@@ -676,6 +687,7 @@ print_unraisable(PyObject *file, PyObject *msg, PyObject *obj, PyObject *exc,
     }
     else if (msg && msg != Py_None) {
         if (PyFile_WriteObject(msg, file, Py_PRINT_RAW) < 0) {
+            print_unraisable_raw(exc);
             return;
         }
         PyFile_WriteString(":\n", file);
@@ -698,7 +710,10 @@ print_unraisable(PyObject *file, PyObject *msg, PyObject *obj, PyObject *exc,
         }
         if (!qual || PyFile_WriteObject(qual, file, Py_PRINT_RAW) < 0) {
             PyErr_Clear();
-            PyFile_WriteString("<unknown>", file);
+            if (PyFile_WriteString("<unknown>", file) < 0) {
+                print_unraisable_raw(exc);
+                return;
+            }
         }
         NJ_OWN text = PyObject_Str(exc);
         if (!text) {

@@ -257,8 +257,9 @@ fileio_init(PyObject *op, PyObject *args, PyObject *kwds)
         if (fd < 0) {
             if (!PyErr_Occurred()) {
                 PyErr_SetString(PyExc_ValueError, "negative file descriptor");
+                return -1;
             }
-            return -1;
+            PyErr_Clear(); /* no descriptor: it is refused below, as a path */
         }
     }
     int flags;

@@ -49,7 +49,16 @@ for n in python python3 python3.14; do
     [ -e "$build/bin/$n" ] || ln -s naja "$build/bin/$n"
 done
 [ -e "$build/lib/python3.14" ] || ln -s ../given/lib/python3.14 "$build/lib/python3.14"
-[ -e "$build/include/python3.14" ] || ln -s ../given/include/python3.14 "$build/include/python3.14"
+# The given headers, and beside them the few of ours that builders ask for by name.
+headers=$build/include/python3.14
+[ ! -L "$headers" ] || rm "$headers"
+mkdir -p "$headers/internal"
+for h in "$build"/given/include/python3.14/*; do
+    [ -e "$headers/${h##*/}" ] || ln -s "../../given/include/python3.14/${h##*/}" "$headers/${h##*/}"
+done
+for h in src/capi/include/internal/*.h; do
+    cmp -s "$h" "$headers/internal/${h##*/}" || cp "$h" "$headers/internal/"
+done
 mkdir -p "$build/share"
 [ -e "$build/share/python-wheels" ] || ln -s ../given/wheels "$build/share/python-wheels"
 data=$build/given/lib/python3.14/_sysconfigdata__linux_x86_64-linux-gnu.py

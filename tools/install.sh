@@ -59,6 +59,7 @@ tree "$build/meson/own" lib/python3.14 -name '*.py'
 chmod 644 "$lib/site.py" "$lib/sysconfig/__init__.py" "$lib/ensurepip/__init__.py"
 mkdir -p "$lib/site-packages"
 tree "$build/given/include/python3.14" include/python3.14 ! -name pyconfig.h
+tree "$top/src/capi/include/internal" include/python3.14/internal
 put 644 "$build/given/include/python3.14/x86_64-linux-gnu/python3.14/pyconfig.h" include/python3.14/pyconfig.h
 tree "$build/given/wheels" share/python-wheels -name '*.whl'
 data=_sysconfigdata__linux_x86_64-linux-gnu.py

@@ -1164,6 +1164,13 @@ type_setattro(PyObject *self, PyObject *name, PyObject *value)
     }
     NJ_OWN old = NULL; /* dropped after the version is gone: its __del__ may look */
     PyObject *found;
+    if (NJ_UNLIKELY(type->tp_dict == NULL)) {
+        /* mypyc sets __module__ before PyType_Ready */
+        type->tp_dict = PyDict_New();
+        if (type->tp_dict == NULL) {
+            return -1;
+        }
+    }
     if (PyDict_GetItemRef(type->tp_dict, key, &found) < 0) {
         return -1;
     }
@@ -1180,7 +1187,9 @@ type_setattro(PyObject *self, PyObject *name, PyObject *value)
         return -1;
     }
     PyType_Modified(type);
-    return nj_is_dunder(key) ? nj_type_slots_update(type, key) : 0;
+    return nj_is_dunder(key) && (type->tp_flags & Py_TPFLAGS_READY)
+               ? nj_type_slots_update(type, key)
+               : 0;
 }
 
 /* ======================================================================================

@@ -4,6 +4,14 @@
  * SPDX-License-Identifier: MIT
  */
 #include <Python.h>
+#include <stddef.h>
+#include "internal/pycore_frame.h" /* what Cython's code includes: ours */
+
+_Static_assert(sizeof(struct _PyInterpreterFrame) == 88, "frame");
+_Static_assert(offsetof(struct _PyInterpreterFrame, instr_ptr) == 56, "instr_ptr");
+_Static_assert(offsetof(struct _PyInterpreterFrame, owner) == 74, "owner");
+_Static_assert(sizeof(struct _frame) == 80, "frame object");
+_Static_assert(offsetof(struct _frame, f_lineno) == 40, "f_lineno");
 
 typedef struct {
     PyObject *error;

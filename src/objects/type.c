@@ -1559,6 +1559,15 @@ ready_type(PyTypeObject *type)
     }
     if (type->tp_flags & Py_TPFLAGS_MANAGED_DICT) {
         type->tp_dictoffset = -1;
+        if (nj_type_is_heap(type)) {
+            PyHeapTypeObject *ht = (PyHeapTypeObject *)type;
+            if (ht->ht_cached_keys == NULL) {
+                ht->ht_cached_keys = nj_shared_keys_new(type);
+            }
+            if (ht->ht_cached_keys == NULL) {
+                return -1;
+            }
+        }
     }
     if (type->tp_flags & Py_TPFLAGS_MANAGED_WEAKREF) {
         type->tp_weaklistoffset = NJ_MANAGED_WEAKREF_OFFSET;
@@ -2329,12 +2338,6 @@ make_class(NjClassMaker *m)
     }
     nj_type_slots_fixup(type);
     type->tp_alloc = PyType_GenericAlloc;
-    if (type->tp_flags & Py_TPFLAGS_MANAGED_DICT) {
-        ((PyHeapTypeObject *)type)->ht_cached_keys = nj_shared_keys_new(type);
-        if (((PyHeapTypeObject *)type)->ht_cached_keys == NULL) {
-            return NULL;
-        }
-    }
     PyType_Modified(type);
     if (warn_odd_keys(type) < 0 || call_set_names(type) < 0 || call_init_subclass(type, m->kwds) < 0) {
         return NULL;

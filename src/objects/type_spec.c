@@ -414,12 +414,6 @@ PyType_FromMetaclass(PyTypeObject *metaclass, PyObject *module, PyType_Spec *spe
     if (PyType_Ready(type) < 0) {
         return NULL;
     }
-    if (type->tp_flags & Py_TPFLAGS_MANAGED_DICT) {
-        ht->ht_cached_keys = nj_shared_keys_new(type);
-        if (ht->ht_cached_keys == NULL) {
-            return NULL;
-        }
-    }
     if (type->tp_doc) {
         NJ_OWN doc = nj_doc_text(type->tp_name, type->tp_doc);
         if (doc == NULL || PyDict_SetItem(type->tp_dict, NJ_ID(__doc__), doc) < 0) {

@@ -5,8 +5,8 @@
  */
 #include <Python.h>
 #include <stddef.h>
-#include "internal/pycore_frame.h" /* what Cython's code includes: ours */
 
+/* run.sh includes internal/pycore_frame.h, our own, as Cython's code does. */
 _Static_assert(sizeof(struct _PyInterpreterFrame) == 88, "frame");
 _Static_assert(offsetof(struct _PyInterpreterFrame, instr_ptr) == 56, "instr_ptr");
 _Static_assert(offsetof(struct _PyInterpreterFrame, owner) == 74, "owner");

@@ -10,7 +10,7 @@ passed=0 failed=0
 for cc in gcc clang; do
     command -v $cc > /dev/null || continue
     mkdir "$tmp/$cc"
-    if $cc -O2 -shared -fPIC -I"$given" \
+    if $cc -O2 -shared -fPIC -I"$given" -include Python.h -include internal/pycore_frame.h \
             -o "$tmp/$cc/example.cpython-314-x86_64-linux-gnu.so" "$here/example.c" &&
         [ "$("$naja" "$here/check_example.py" "$tmp/$cc")" = ok ]; then
         passed=$((passed + 1))

@@ -26,20 +26,6 @@ Py_PACK_VERSION(int x, int y)
     return _Py_PACK_FULL_VERSION(x, y, 0, 0, 0);
 }
 
-/* tracemalloc does not trace in this engine: "not enabled". */
-int
-PyTraceMalloc_Track(unsigned int Py_UNUSED(domain), uintptr_t Py_UNUSED(ptr),
-                    size_t Py_UNUSED(size))
-{
-    return -2;
-}
-
-int
-PyTraceMalloc_Untrack(unsigned int Py_UNUSED(domain), uintptr_t Py_UNUSED(ptr))
-{
-    return -2;
-}
-
 PyAPI_FUNC(int) _Py_IsValidFD(int fd);
 int
 _Py_IsValidFD(int fd)

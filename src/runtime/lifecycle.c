@@ -158,6 +158,10 @@ init_library(PyThreadState *ts)
             return ERR("can't initialize signals");
         }
     }
+    if (c->tracemalloc && nj_is_main_interp(interp) &&
+        nj_tracemalloc_start(c->tracemalloc) < 0) {
+        return with_python_error(ERR("can't start tracemalloc"));
+    }
     if (nj_sys_init_stdio(ts) < 0) {
         if (getenv("NAJA_DEBUG_START")) {
             PyErr_Print();
@@ -194,13 +198,6 @@ init_library(PyThreadState *ts)
     if (c->faulthandler && nj_is_main_interp(interp)) {
         NJ_OWN fh = PyImport_ImportModule("faulthandler");
         NJ_OWN r = fh ? PyObject_CallMethod(fh, "enable", NULL) : NULL;
-        if (!r) {
-            PyErr_Clear();
-        }
-    }
-    if (c->tracemalloc && nj_is_main_interp(interp)) {
-        NJ_OWN tm = PyImport_ImportModule("tracemalloc");
-        NJ_OWN r = tm ? PyObject_CallMethod(tm, "start", "i", c->tracemalloc) : NULL;
         if (!r) {
             PyErr_Clear();
         }
@@ -484,6 +481,7 @@ finalize(bool whole)
         nj_runtime.exit_funcs[i - 1]();
     }
     nj_runtime.n_exit_funcs = 0;
+    nj_tracemalloc_stop();
     fflush(stdout);
     fflush(stderr);
     if (!whole) {

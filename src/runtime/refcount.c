@@ -94,9 +94,20 @@ _PyTrash_thread_destroy_chain(PyThreadState *tstate)
 }
 
 NJ_COLD void
-nj_tell_reftracer(PyObject *op)
+nj_tell_new(PyObject *op)
 {
-    nj_runtime.reftracer(op, PyRefTracer_CREATE, nj_runtime.reftracer_data);
+    if (nj_tracemalloc_tracing()) {
+        nj_tracemalloc_new(op);
+    }
+    if (nj_runtime.reftracer) {
+        nj_runtime.reftracer(op, PyRefTracer_CREATE, nj_runtime.reftracer_data);
+    }
+}
+
+void
+nj_watch_new(void)
+{
+    nj_runtime.watch_new = nj_runtime.reftracer != NULL || nj_tracemalloc_tracing();
 }
 
 void
@@ -136,6 +147,7 @@ PyRefTracer_SetTracer(PyRefTracer tracer, void *data)
 {
     nj_runtime.reftracer = tracer;
     nj_runtime.reftracer_data = data;
+    nj_watch_new();
     return 0;
 }
 

@@ -58,6 +58,8 @@ typedef struct NjRuntime {
     void *open_code_data;
     PyRefTracer reftracer;
     void *reftracer_data;
+    bool watch_new;            /* somebody is told of new objects: see nj_watch_new */
+    struct NjTraceMalloc *tracemalloc; /* NULL until it first starts */
     struct _inittab *inittab;  /* builtin modules, NULL-terminated */
 
     /* signals */
@@ -73,13 +75,15 @@ typedef struct NjRuntime {
 
 extern NjRuntime nj_runtime;
 
-NJ_COLD void nj_tell_reftracer(PyObject *op); /* refcount.c */
-/* For a new object with its type and reference count in place: PyRefTracer_SetTracer. */
+NJ_COLD void nj_tell_new(PyObject *op); /* refcount.c */
+void nj_watch_new(void); /* to be called when the reftracer or tracemalloc comes or goes */
+/* For a new object with its type and reference count in place: PyRefTracer_SetTracer,
+ * and tracemalloc for objects from free lists. */
 NJ_INLINE void
 nj_trace_new(void *op)
 {
-    if (NJ_UNLIKELY(nj_runtime.reftracer != NULL)) {
-        nj_tell_reftracer(op);
+    if (NJ_UNLIKELY(nj_runtime.watch_new)) {
+        nj_tell_new(op);
     }
 }
 
@@ -96,6 +100,12 @@ void nj_mem_after_fork(void);
 NJ_MUST PyObject *nj_gc_alloc(PyTypeObject *tp, size_t size);
 Py_ssize_t nj_mem_blocks(void);
 void nj_mem_dump_stats(FILE *out);
+
+/* tracemalloc.c */
+NJ_MUST int nj_tracemalloc_start(int nframe);
+void nj_tracemalloc_stop(void);
+bool nj_tracemalloc_tracing(void);
+void nj_tracemalloc_new(PyObject *op);
 
 /* gil.c */
 void nj_gil_init(NjGil *gil);

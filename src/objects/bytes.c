@@ -1084,7 +1084,8 @@ bytes_repeat(PyObject *b, Py_ssize_t count)
         PyErr_SetString(PyExc_OverflowError, "repeated bytes are too long");
         return NULL;
     }
-    PyObject *r = PyBytes_FromStringAndSize(NULL, total);
+    /* none times is a new object, too, as in the reference: its origin can be traced */
+    PyObject *r = new_bytes(&PyBytes_Type, total);
     if (r == NULL || total == 0) {
         return r;
     }

@@ -494,10 +494,28 @@ assemble_code_object(PyObject *m, PyObject *args, PyObject *kwds)
     return code ? HOOKS->assemble(filename, code, metadata) : NULL;
 }
 
+PyAPI_FUNC(PyObject *) _PyTraceMalloc_GetTraceback(unsigned int domain, uintptr_t ptr);
+
+static PyObject *
+tracemalloc_traceback(PyObject *Py_UNUSED(m), PyObject *args)
+{
+    unsigned int domain;
+    PyObject *address;
+    if (!PyArg_ParseTuple(args, "IO", &domain, &address)) {
+        return NULL;
+    }
+    void *ptr = PyLong_AsVoidPtr(address);
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
+    return _PyTraceMalloc_GetTraceback(domain, (uintptr_t)ptr);
+}
+
 /* --- the module ---------------------------------------------------------------------------------------- */
 
 #define KW(f) ((PyCFunction)(void (*)(void))(f)), METH_VARARGS | METH_KEYWORDS
 static PyMethodDef methods[] = {
+    {"_PyTraceMalloc_GetTraceback", tracemalloc_traceback, METH_VARARGS, NULL},
     {"get_recursion_depth", get_recursion_depth, METH_NOARGS},
     {"get_c_recursion_remaining", get_c_recursion_remaining, METH_NOARGS},
     {"get_stack_pointer", get_stack_pointer, METH_NOARGS},

@@ -25,6 +25,7 @@ typedef struct NjRuntime {
     /* memory */
     bool mem_fast;             /* PyMem and PyObject domains are our own allocator */
     bool mem_configured;
+    bool watch_new;            /* somebody is told of new objects: see nj_watch_new */
     uintptr_t region;          /* reserved address range of all pools; 0 = none */
     uintptr_t region_size;
     uintptr_t region_used;     /* bump offset */
@@ -58,8 +59,6 @@ typedef struct NjRuntime {
     void *open_code_data;
     PyRefTracer reftracer;
     void *reftracer_data;
-    bool watch_new;            /* somebody is told of new objects: see nj_watch_new */
-    struct NjTraceMalloc *tracemalloc; /* NULL until it first starts */
     struct _inittab *inittab;  /* builtin modules, NULL-terminated */
 
     /* signals */
@@ -71,6 +70,8 @@ typedef struct NjRuntime {
     int wakeup_fd;
     bool wakeup_warn;
     PyObject *default_int;     /* signal.default_int_handler */
+
+    struct NjTraceMalloc *tracemalloc; /* NULL until it first starts */
 } NjRuntime;
 
 extern NjRuntime nj_runtime;

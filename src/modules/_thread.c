@@ -289,7 +289,7 @@ static PyMethodDef lock_methods[] = {
 static PyType_Slot lock_slots[] = {
     {Py_tp_dealloc, lock_dealloc},
     {Py_tp_repr, lock_repr},
-    {Py_tp_doc, "A lock object is a synchronization primitive."},
+    {Py_tp_doc, SIG("lock()") "A lock object is a synchronization primitive."},
     {Py_tp_methods, lock_methods},
     {Py_tp_traverse, heap_traverse},
     {Py_tp_new, lock_new},
@@ -740,7 +740,7 @@ static PyType_Slot local_slots[] = {
     {Py_tp_dealloc, local_dealloc},
     {Py_tp_getattro, local_getattro},
     {Py_tp_setattro, local_setattro},
-    {Py_tp_doc, "Thread-local data"},
+    {Py_tp_doc, SIG("_local()") "Thread-local data"},
     {Py_tp_traverse, local_traverse},
     {Py_tp_clear, local_clear},
     {Py_tp_new, local_new},

@@ -79,8 +79,15 @@ PyObject *nj_bytes_from_hex(PyObject *type, PyObject *text, bool bytearray_);
          "Two hexadecimal digits per byte.\n\n"                                        \
          "A separator, one character or byte, goes between groups of bytes_per_sep "   \
          "bytes,\ncounted from the right, or from the left if negative.\n\n"           \
-         ">>> b'\\x01\\xab\\xff'.hex(' ', 2)\n"                                        \
-         "'01 abff'")},                                                                \
+         ">>> data = b'\\x01\\xab\\xff'\n"                                             \
+         ">>> data.hex()\n"                                                            \
+         "'01abff'\n"                                                                  \
+         ">>> data.hex('-')\n"                                                         \
+         "'01-ab-ff'\n"                                                                \
+         ">>> data.hex(' ', 2)\n"                                                      \
+         "'01 abff'\n"                                                                 \
+         ">>> data.hex(' ', -2)\n"                                                     \
+         "'01ab ff'")},                                                                \
     {"index", FAST(nj_bytes_index),                                                    \
      SIG("index($self, sub[, start[, end]], /)",                                       \
          "Lowest index of sub; ValueError if none.")},                                 \
@@ -109,7 +116,8 @@ PyObject *nj_bytes_from_hex(PyObject *type, PyObject *text, bool bytearray_);
     {"lstrip", FAST(nj_bytes_lstrip),                                                  \
      SIG("lstrip($self, bytes=None, /)", "Without leading whitespace or bytes.")},     \
     {"maketrans", FAST(nj_bytes_maketrans) | METH_STATIC,                              \
-     "Translation table from two byte strings of the same length."},                   \
+     SIG("maketrans(frm, to, /)",                                                      \
+         "Translation table from two byte strings of the same length.")},              \
     {"partition", nj_bytes_partition, METH_O,                                          \
      SIG("partition($self, sep, /)", "(before, sep, after) at the first sep.")},       \
     {"replace", FAST(nj_bytes_replace),                                                \

@@ -930,15 +930,23 @@ static PyMethodDef float_methods[] = {
      "The pair of ints (n, d), in lowest terms, whose ratio is exactly self.\n"
      "OverflowError for infinities, ValueError for NaN.\n\n"
      ">>> (0.75).as_integer_ratio()\n"
-     "(3, 4)"},
+     "(3, 4)\n"
+     ">>> (-12.5).as_integer_ratio()\n"
+     "(-25, 2)\n"
+     ">>> (0.0).as_integer_ratio()\n"
+     "(0, 1)"},
     {"fromhex", float_fromhex, METH_O | METH_CLASS,
      "fromhex($type, string, /)\n--\n\nReads a hexadecimal floating-point number.\n\n"
      ">>> float.fromhex('-0x1.8p1')\n"
-     "-3.0"},
+     "-3.0\n"
+     ">>> float.fromhex('0x.4')\n"
+     "0.25"},
     {"hex", float_hex, METH_NOARGS,
      "hex($self, /)\n--\n\nSelf as a hexadecimal floating-point number.\n\n"
      ">>> (0.5).hex()\n"
-     "'0x1.0000000000000p-1'"},
+     "'0x1.0000000000000p-1'\n"
+     ">>> (-6.0).hex()\n"
+     "'-0x1.8000000000000p+2'"},
     {"is_integer", float_is_integer, METH_NOARGS,
      "is_integer($self, /)\n--\n\nTrue if self is a whole number."},
     {"__getnewargs__", float_getnewargs, METH_NOARGS,

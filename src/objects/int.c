@@ -523,10 +523,14 @@ static PyMethodDef int_methods[] = {
      "conjugate($self, /)\n--\n\nReturn self: the conjugate of an int."},
     {"bit_length", int_bit_length, METH_NOARGS,
      "bit_length($self, /)\n--\n\nHow many bits the absolute value takes.\n\n"
+     ">>> bin(8)\n"
+     "'0b1000'\n"
      ">>> (8).bit_length()\n"
      "4"},
     {"bit_count", int_bit_count, METH_NOARGS,
      "bit_count($self, /)\n--\n\nHow many ones the absolute value has in binary.\n\n"
+     ">>> bin(-7)\n"
+     "'-0b111'\n"
      ">>> (-7).bit_count()\n"
      "3"},
     {"to_bytes", (PyCFunction)(void *)int_to_bytes, METH_FASTCALL | METH_KEYWORDS,
@@ -538,8 +542,12 @@ static PyMethodDef int_methods[] = {
      "The int that the bytes spell in the given byte order."},
     {"as_integer_ratio", int_as_integer_ratio, METH_NOARGS,
      "as_integer_ratio($self, /)\n--\n\nThe pair (self, 1).\n\n"
+     ">>> (12).as_integer_ratio()\n"
+     "(12, 1)\n"
      ">>> (-7).as_integer_ratio()\n"
-     "(-7, 1)"},
+     "(-7, 1)\n"
+     ">>> (0).as_integer_ratio()\n"
+     "(0, 1)"},
     {"__trunc__", int_self, METH_NOARGS,
      "__trunc__($self, /)\n--\n\nTruncating an int returns it unchanged."},
     {"__floor__", int_self, METH_NOARGS,

@@ -1807,8 +1807,15 @@ static PyMethodDef memoryview_methods[] = {
          "Two hexadecimal digits per byte.\n\n"
          "A separator, one character or byte, goes between groups of bytes_per_sep bytes,\n"
          "counted from the right, or from the left if negative.\n\n"
-         ">>> memoryview(b'\\x01\\xab\\xff').hex(' ', 2)\n"
-         "'01 abff'")},
+         ">>> view = memoryview(b'\\x01\\xab\\xff')\n"
+         ">>> view.hex()\n"
+         "'01abff'\n"
+         ">>> view.hex('-')\n"
+         "'01-ab-ff'\n"
+         ">>> view.hex(' ', 2)\n"
+         "'01 abff'\n"
+         ">>> view.hex(' ', -2)\n"
+         "'01ab ff'")},
     {"tolist", memoryview_tolist, METH_NOARGS,
      SIG("tolist($self, /)", "The contents as a list of elements.")},
     {"cast", FAST_KW(memoryview_cast),

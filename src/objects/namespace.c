@@ -31,7 +31,7 @@ namespace_init(PyObject *self, PyObject *args, PyObject *kwds)
 {
     Py_ssize_t n = PyTuple_GET_SIZE(args);
     if (n > 1) {
-        PyErr_Format(PyExc_TypeError, "%s expected at most 1 positional argument, got %zd",
+        PyErr_Format(PyExc_TypeError, "%s expected at most 1 argument, got %zd",
                      _PyType_Name(Py_TYPE(self)), n);
         return -1;
     }

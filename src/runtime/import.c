@@ -756,7 +756,7 @@ find_and_load(PyObject *name)
     return PyObject_Vectorcall(interp->rt.import_find, args, 2, NULL);
 }
 
-/* Waits for another thread that is still executing the module. */
+/* Waits for another thread that is still executing the module; 1 if it had to. */
 static int
 ensure_initialized(PyObject *mod, PyObject *name)
 {
@@ -780,7 +780,7 @@ ensure_initialized(PyObject *mod, PyObject *name)
     }
     NJ_OWN f = PyObject_GetAttrString(nj_interp()->importlib, "_lock_unlock_module");
     NJ_OWN r = f ? PyObject_CallOneArg(f, name) : NULL;
-    return r ? 0 : -1;
+    return r ? 1 : -1;
 }
 
 static PyObject *
@@ -931,8 +931,20 @@ PyImport_ImportModuleLevelObject(PyObject *name, PyObject *globals, PyObject *lo
         goto done;
     }
     if (mod && mod != Py_None) {
-        if (ensure_initialized(mod, abs) < 0) {
+        int waited = ensure_initialized(mod, abs);
+        if (waited < 0) {
             goto done;
+        }
+        if (waited) {
+            /* the import in the other thread may have failed */
+            PyObject *now;
+            if (find_loaded(abs, &now) < 0) {
+                goto done;
+            }
+            Py_XSETREF(mod, now ? now : find_and_load(abs));
+            if (!mod) {
+                goto done;
+            }
         }
         if (NJ_UNLIKELY(nj_config()->import_time == 2)) {
             tell_cached(nj_interp(), abs);
@@ -1336,10 +1348,10 @@ imp_is_builtin(PyObject *m, PyObject *name)
 }
 
 static bool
-need_name(PyObject *name, const char *func)
+need_name(PyObject *name, const char *func, const char *which)
 {
     if (!PyUnicode_Check(name)) {
-        _PyArg_BadArgument(func, "argument", "str", name);
+        _PyArg_BadArgument(func, which, "str", name);
         return false;
     }
     return true;
@@ -1349,7 +1361,7 @@ static PyObject *
 imp_is_frozen(PyObject *m, PyObject *name)
 {
     NjFrozen f;
-    if (!need_name(name, "is_frozen")) {
+    if (!need_name(name, "is_frozen", "argument")) {
         return NULL;
     }
     int rc = nj_frozen_find(name, &f);
@@ -1369,7 +1381,7 @@ static PyObject *
 imp_is_frozen_package(PyObject *m, PyObject *name)
 {
     NjFrozen f;
-    if (!need_name(name, "is_frozen_package")) {
+    if (!need_name(name, "is_frozen_package", "argument")) {
         return NULL;
     }
     int rc = nj_frozen_find(name, &f);
@@ -1386,7 +1398,7 @@ imp_find_frozen(PyObject *m, PyObject *const *args, Py_ssize_t nargs, PyObject *
     static const NjParams params = {"find_frozen", names, 1, 1, 0};
     PyObject *a[2];
     if (nj_args_bind(&params, args, nargs, kwnames, a) < 0 ||
-        !need_name(a[0], "find_frozen")) {
+        !need_name(a[0], "find_frozen", "argument 1")) {
         return NULL;
     }
     int withdata = a[1] ? PyObject_IsTrue(a[1]) : 0;
@@ -1416,7 +1428,7 @@ static PyObject *
 imp_get_frozen_object(PyObject *m, PyObject *const *args, Py_ssize_t nargs)
 {
     if (!_PyArg_CheckPositional("get_frozen_object", nargs, 1, 2) ||
-        !need_name(args[0], "get_frozen_object")) {
+        !need_name(args[0], "get_frozen_object", "argument 1")) {
         return NULL;
     }
     if (nargs == 2 && args[1] != Py_None) {
@@ -1450,7 +1462,7 @@ imp_get_frozen_object(PyObject *m, PyObject *const *args, Py_ssize_t nargs)
 static PyObject *
 imp_init_frozen(PyObject *m, PyObject *name)
 {
-    if (!need_name(name, "init_frozen")) {
+    if (!need_name(name, "init_frozen", "argument")) {
         return NULL;
     }
     int rc = PyImport_ImportFrozenModuleObject(name);

@@ -836,9 +836,9 @@ nj_monitor_before(PyThreadState *tstate, NjFrame *f, NjCodeUnit *prev, int oparg
             told = fire(tstate, f, EV(LINE), offset, NULL, 0, EV(LINE));
         }
         else if (d->original[prev - code] == RESUME && (prev->op.arg & 3) == 0 &&
-                 (monitor_of(tstate)->tools[EV(LINE)] & (1u << TOOL_TRACE))) {
-            /* a body on the line of its def: after `call' only settrace wants `line' */
-            told = fire_trace(tstate, f, EV(LINE), NULL, line);
+                 (d->events[prev - code] & BIT(PY_START))) {
+            /* a body on the line of its def: the line counts as new after PY_START */
+            told = fire(tstate, f, EV(LINE), offset, NULL, 0, EV(LINE));
         }
         if (told < 0) {
             return -1;

@@ -52,6 +52,10 @@ posix_path_error2(Path *a, Path *b)
 static int
 fd_from_index(PyObject *o, int *out)
 {
+    if (PyBool_Check(o) &&
+        PyErr_WarnEx(PyExc_RuntimeWarning, "bool is used as a file descriptor", 1) < 0) {
+        return 0;
+    }
     NJ_OWN index = PyNumber_Index(o);
     if (!index) {
         return 0;

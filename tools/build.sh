@@ -48,7 +48,7 @@ done
 for n in python python3 python3.14; do
     [ -e "$build/bin/$n" ] || ln -s naja "$build/bin/$n"
 done
-[ -e "$build/lib/python3.14" ] || ln -s ../given/lib/python3.14 "$build/lib/python3.14"
+[ -e "$build/lib/python3.14" ] || ln -s "$(cd "$build" && pwd)/given/lib/python3.14" "$build/lib/python3.14"
 # The given headers, and beside them the few of ours that builders ask for by name.
 headers=$build/include/python3.14
 [ ! -L "$headers" ] || rm "$headers"

@@ -1337,6 +1337,21 @@ show_banner(const PyConfig *c)
     }
 }
 
+/* The library's REPL, in the namespace of __main__. */
+static int
+run_pyrepl(bool startup)
+{
+    NJ_OWN m = PyImport_AddModuleRef("__main__");
+    NJ_OWN repl = m ? PyImport_ImportModule("_pyrepl.main") : NULL;
+    NJ_OWN console = repl ? PyObject_GetAttrString(repl, "interactive_console") : NULL;
+    NJ_OWN kwargs = console ? Py_BuildValue("{s:O,s:O}", "mainmodule", m, "pythonstartup",
+                                            startup ? Py_True : Py_False)
+                            : NULL;
+    NJ_OWN none = kwargs ? PyTuple_New(0) : NULL;
+    NJ_OWN r = none ? PyObject_Call(console, none, kwargs) : NULL;
+    return r ? 0 : exit_status_of_error();
+}
+
 /* The REPL, or a program on standard input. */
 static int
 run_stdin(const PyConfig *c)
@@ -1355,8 +1370,7 @@ run_stdin(const PyConfig *c)
     }
     int rc;
     if (tty && isatty(0) && isatty(1) && !(basic && *basic)) {
-        rc = run_module(L"_pyrepl", false);
-        return rc < 0 ? exit_status_of_error() : 0;
+        return run_pyrepl(false);
     }
     if (tty) {
         NJ_OWN name = PyUnicode_FromString("<stdin>");
@@ -1436,10 +1450,7 @@ nj_run_main(PyThreadState *ts)
             }
             const char *basic = c->use_environment ? getenv("PYTHON_BASIC_REPL") : NULL;
             if (isatty(0) && isatty(1) && !(basic && *basic)) {
-                if (run_module(L"_pyrepl", false) < 0) {
-                    return exit_status_of_error();
-                }
-                return 0;
+                return run_pyrepl(true);
             }
             NJ_OWN name = PyUnicode_FromString("<stdin>");
             code = name ? interactive_loop(stdin, name, &cf) != 0 : 1;

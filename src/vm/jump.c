@@ -356,7 +356,9 @@ nj_frame_jump(PyFrameObject *fo, PyObject *v)
     for (Py_ssize_t i = co->_co_firsttraceable; i < n;) {
         int op = nj_code_original_opcode(co, (int)i);
         int l = lines[i];
-        if (l == best && previous != l && op != RESUME) {
+        /* the start of the function may be gone to, the resumption of a generator not */
+        bool start = op == RESUME && (nj_code_units(co)[i].op.arg & 3) == 0;
+        if (l == best && previous != l && (op != RESUME || start)) {
             if (compatible(from, stacks[i])) {
                 if (target < 0 || depth_of(stacks[i]) > depth_of(found)) {
                     target = i;
@@ -367,7 +369,7 @@ nj_frame_jump(PyFrameObject *fo, PyObject *v)
                 found = stacks[i];
             }
         }
-        previous = op == RESUME ? -1 : l;
+        previous = op == RESUME && !start ? -1 : l;
         i += 1 + nj_opcode_caches[op];
     }
     PyMem_Free(stacks);

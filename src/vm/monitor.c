@@ -946,7 +946,9 @@ nj_monitor_before(PyThreadState *tstate, NjFrame *f, NjCodeUnit *prev, int oparg
                 (PyGen_CheckExact(nj_value_ptr(receiver)) ||
                  PyCoro_CheckExact(nj_value_ptr(receiver)))) {
                 NJ_OWN v = nj_value_object(f->stackpointer[-1]);
-                PyObject *exc = v ? PyObject_CallOneArg(PyExc_StopIteration, v) : NULL;
+                PyObject *exc = !v           ? NULL
+                                : v == Py_None ? PyObject_CallNoArgs(PyExc_StopIteration)
+                                               : PyObject_CallOneArg(PyExc_StopIteration, v);
                 if (exc == NULL) {
                     return -1;
                 }

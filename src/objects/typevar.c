@@ -768,7 +768,11 @@ PyTypeObject NjParamSpec_Type = {
     .tp_flags = PARAM_FLAGS,
     .tp_doc = "Parameter specification variable.\n\n"
               "The preferred way to construct a parameter specification is via the\n"
-              "dedicated syntax for generic functions, classes, and type aliases.",
+              "dedicated syntax for generic functions, classes, and type aliases.\n"
+              "It can be looked into:\n\n"
+              ">>> P = ParamSpec('P')\n"
+              ">>> P.__name__\n"
+              "'P'",
     .tp_traverse = paramspec_traverse,
     .tp_clear = paramspec_clear,
     .tp_methods = paramspec_methods,
@@ -868,10 +872,16 @@ static PyMethodDef attr_methods[] = {
     };
 ATTR_TYPE(NjParamSpecArgs_Type, "typing.ParamSpecArgs",
           "The args for a ParamSpec object.\n\nGiven a ParamSpec object P, P.args is an "
-          "instance of ParamSpecArgs.")
+          "instance of ParamSpecArgs that knows where it comes from:\n\n"
+          ">>> P = ParamSpec('P')\n"
+          ">>> P.args.__origin__ is P\n"
+          "True")
 ATTR_TYPE(NjParamSpecKwargs_Type, "typing.ParamSpecKwargs",
           "The kwargs for a ParamSpec object.\n\nGiven a ParamSpec object P, P.kwargs is "
-          "an instance of ParamSpecKwargs.")
+          "an instance of ParamSpecKwargs that knows where it comes from:\n\n"
+          ">>> P = ParamSpec('P')\n"
+          ">>> P.kwargs.__origin__ is P\n"
+          "True")
 
 /* ======================================================================================
  * TypeVarTuple

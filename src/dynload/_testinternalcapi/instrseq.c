@@ -242,7 +242,7 @@ static PyType_Slot slots[] = {
     {Py_tp_methods, methods},       {0},
 };
 PyType_Spec instrseq_spec = {
-    .name = "InstructionSequence",
+    .name = "builtins.InstructionSequence",
     .basicsize = sizeof(InstrSeq),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
     .slots = slots,

@@ -562,10 +562,7 @@ module_exec(PyObject *m)
 {
     State *s = state_of(m);
     s->instrseq = (PyTypeObject *)PyType_FromModuleAndSpec(m, &instrseq_spec, NULL);
-    NJ_OWN builtins = PyUnicode_InternFromString("builtins");
-    if (!s->instrseq || !builtins ||
-        PyObject_SetAttrString((PyObject *)s->instrseq, "__module__", builtins) < 0 ||
-        PyModule_AddFunctions(m, interp_methods) < 0 ||
+    if (!s->instrseq || PyModule_AddFunctions(m, interp_methods) < 0 ||
         PyModule_AddFunctions(m, selftest_methods) < 0 ||
         PyModule_AddIntConstant(m, "SIZEOF_PYGC_HEAD", 2 * sizeof(void *)) < 0 ||
         PyModule_AddIntConstant(m, "SIZEOF_MANAGED_PRE_HEADER", 2 * sizeof(void *)) < 0 ||

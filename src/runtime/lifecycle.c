@@ -405,7 +405,8 @@ finalize_modules(PyThreadState *ts)
         Py_DECREF(mod);
     }
     NJ_SET(weak, NULL);
-    nj_gc_collect(interp, 2, true);
+    /* cycles that only the survivors held go after sys and builtins: a finalizer that
+     * needs what is gone fails without a word */
     nj_module_clear_dict(interp->sysdict);
     nj_module_clear_dict(interp->builtins);
     nj_gc_collect(interp, 2, true);

@@ -4,6 +4,7 @@
 #include "decimal_int.h"
 
 #include <float.h>
+#include <inttypes.h>
 #include <math.h>
 
 PyObject *
@@ -577,13 +578,97 @@ nj_as_tuple(PyObject *op, PyObject *unused)
     return PyObject_CallFunctionObjArgs(st->dec_tuple, sign, digits, exp, NULL);
 }
 
+/* Digits of a coefficient that write_text() has room for. */
+enum { TEXT_DIGITS = DATA_WORDS * MPD_RDIGITS };
+
+/* The digits of v, a finite number of at most DATA_WORDS words. */
+static void
+write_digits(char *out, const mpd_t *v)
+{
+    for (mpd_ssize_t i = v->digits - 1, k = 0; i >= 0; k++) {
+        mpd_uint_t word = v->data[k];
+        for (int n = 0; n < MPD_RDIGITS && i >= 0; n++, i--) {
+            out[i] = (char)('0' + word % 10);
+            word /= 10;
+        }
+    }
+}
+
+/* A finite number in scientific notation, as the specification of decimal arithmetic has
+ * it: returns the end. */
+static char *
+write_text(char *out, const mpd_t *v, int capitals)
+{
+    char digits[TEXT_DIGITS];
+    size_t n = (size_t)v->digits;
+    mpd_ssize_t adjusted = v->exp + v->digits - 1;
+    write_digits(digits, v);
+    if (mpd_isnegative(v)) {
+        *out++ = '-';
+    }
+    if (v->exp == 0) {
+        return mempcpy(out, digits, n);
+    }
+    if (v->exp < 0 && adjusted >= -6) {
+        mpd_ssize_t point = v->exp + v->digits; /* digits before the point */
+        if (point > 0) {
+            out = mempcpy(out, digits, (size_t)point);
+            *out++ = '.';
+            return mempcpy(out, digits + point, n - (size_t)point);
+        }
+        *out++ = '0';
+        *out++ = '.';
+        for (; point < 0; point++) {
+            *out++ = '0';
+        }
+        return mempcpy(out, digits, n);
+    }
+    *out++ = digits[0];
+    if (n > 1) {
+        *out++ = '.';
+        out = mempcpy(out, digits + 1, n - 1);
+    }
+    *out++ = capitals ? 'E' : 'e';
+    return out + snprintf(out, 24, "%+" PRIi64, adjusted);
+}
+
+PyObject *
+nj_dec_text_in(PyObject *op, PyObject *context, const char *prefix, const char *suffix)
+{
+    const mpd_t *v = MPD(op);
+    int capitals = CONTEXT(context)->capitals;
+    char room[TEXT_DIGITS + 32], *s = room;
+    size_t before = strlen(prefix), after = strlen(suffix), n;
+    if (!mpd_isspecial(v) && v->len <= DATA_WORDS) {
+        n = (size_t)(write_text(room, v, capitals) - room);
+    }
+    else {
+        mpd_ssize_t size = mpd_to_sci_size(&s, v, capitals);
+        if (size < 0) {
+            return PyErr_NoMemory();
+        }
+        n = (size_t)size;
+    }
+    PyObject *text = PyUnicode_New((Py_ssize_t)(before + n + after), 127);
+    if (text) {
+        char *out = mempcpy(PyUnicode_1BYTE_DATA(text), prefix, before);
+        out = mempcpy(out, s, n);
+        memcpy(out, suffix, after);
+    }
+    if (s != room) {
+        mpd_free(s);
+    }
+    return text;
+}
+
 PyObject *
 nj_dec_text(PyObject *v, PyObject *context, bool engineering)
 {
+    if (!engineering) {
+        return nj_dec_text_in(v, context, "", "");
+    }
     char *s;
-    int capitals = CONTEXT(context)->capitals;
-    mpd_ssize_t n = engineering ? mpd_to_eng_size(&s, MPD(v), capitals)
-                                : mpd_to_sci_size(&s, MPD(v), capitals);
+    mpd_ssize_t n = mpd_to_eng_size(&s, MPD(v), CONTEXT(context)->capitals);
     if (n < 0) {
         return PyErr_NoMemory();
     }

@@ -341,6 +341,9 @@ number_divmod(PyObject *a, PyObject *b)
 static PyObject *
 number_power(PyObject *a, PyObject *b, PyObject *mod)
 {
+    if (mod == Py_None) {
+        return number_binary(a, b, mpd_qpow);
+    }
     PyTypeObject *type = dec_base(Py_TYPE(a));
     type = type ? type : dec_base(Py_TYPE(b));
     type = type ? type : dec_base(Py_TYPE(mod));
@@ -356,7 +359,7 @@ number_power(PyObject *a, PyObject *b, PyObject *mod)
     if (ok > 0) {
         ok = nj_convert(st, context, b, &y);
     }
-    if (ok > 0 && mod != Py_None) {
+    if (ok > 0) {
         ok = nj_convert(st, context, mod, &z);
     }
     if (ok <= 0) {
@@ -493,12 +496,18 @@ dec_richcompare(PyObject *v, PyObject *w, int op)
 
 /* ---- hash ---------------------------------------------------------------------------- */
 
-/* Modulo the prime that the hashes of all numbers are computed by. */
+/* Modulo the prime that the hashes of all numbers are computed by, 2 ** 61 - 1. */
 static inline uint64_t
 mul_mod(uint64_t a, uint64_t b)
 {
-    return (uint64_t)((unsigned __int128)a * b % PyHASH_MODULUS);
+    unsigned __int128 x = (unsigned __int128)a * b;
+    uint64_t r = (uint64_t)(x & PyHASH_MODULUS) + (uint64_t)(x >> PyHASH_BITS);
+    return r >= PyHASH_MODULUS ? r - PyHASH_MODULUS : r;
 }
+
+/* 10 * TENTH is 1 there. */
+#define TENTH UINT64_C(2075258708292324556)
+_Static_assert((unsigned __int128)10 * TENTH % PyHASH_MODULUS == 1, "TENTH");
 
 static uint64_t
 pow_mod(uint64_t base, uint64_t exp)
@@ -533,10 +542,8 @@ hash_of(PyObject *op)
             PyHASH_MODULUS;
     }
     if (h && d->exp) {
-        /* 10 ** (p - 1) is 1 for the prime p: a negative exponent counts from there */
-        int64_t exp = d->exp % (int64_t)(PyHASH_MODULUS - 1);
-        exp = exp < 0 ? exp + (int64_t)(PyHASH_MODULUS - 1) : exp;
-        h = mul_mod(h, pow_mod(10, (uint64_t)exp));
+        h = mul_mod(h, d->exp < 0 ? pow_mod(TENTH, (uint64_t)-d->exp)
+                                  : pow_mod(10, (uint64_t)d->exp));
     }
     Py_hash_t r = mpd_isnegative(d) ? -(Py_hash_t)h : (Py_hash_t)h;
     return r == -1 ? -2 : r;
@@ -564,8 +571,8 @@ dec_str(PyObject *v)
 static PyObject *
 dec_repr(PyObject *v)
 {
-    NJ_OWN text = dec_str(v);
-    return text ? PyUnicode_FromFormat("Decimal('%U')", text) : NULL;
+    PyObject *context = nj_current_context(state_of(v));
+    return context ? nj_dec_text_in(v, context, "Decimal('", "')") : NULL;
 }
 
 static PyObject *

@@ -76,7 +76,8 @@ dec_state(PyTypeObject *tp)
  * objects): borrowed, NULL when not given. What is wrong with them is said by
  * PyArg_ParseTupleAndKeywords with this format. */
 NJ_MUST int nj_args_slow(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
-                         const char *format, char *const *keywords, PyObject **out);
+                         const char *format, char *const *keywords, int min, int max,
+                         PyObject **out);
 static inline NJ_MUST int
 parse_args(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, const char *format,
            char *const *keywords, int min, int max, PyObject **out)
@@ -87,7 +88,7 @@ parse_args(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, const cha
         }
         return 0;
     }
-    return nj_args_slow(args, nargs, kwnames, format, keywords, out);
+    return nj_args_slow(args, nargs, kwnames, format, keywords, min, max, out);
 }
 
 /* ---- context.c ----------------------------------------------------------------------- */
@@ -142,6 +143,9 @@ NJ_MUST PyObject *nj_dec_as_int(PyObject *v, int rounding);
 NJ_MUST PyObject *nj_dec_as_float(PyObject *v);
 NJ_MUST PyObject *nj_as_integer_ratio(PyObject *v, PyObject *unused);
 NJ_MUST PyObject *nj_as_tuple(PyObject *v, PyObject *unused);
+/* The text between prefix and suffix. */
+NJ_MUST PyObject *nj_dec_text_in(PyObject *v, PyObject *context, const char *prefix,
+                                 const char *suffix);
 NJ_MUST PyObject *nj_dec_text(PyObject *v, PyObject *context, bool engineering);
 NJ_MUST PyObject *nj_number_class(PyObject *v, PyObject *context);
 
@@ -206,6 +210,6 @@ void nj_copy_negate_func(mpd_t *r, const mpd_t *a, const mpd_context_t *ctx,
 
 /* ---- format.c ------------------------------------------------------------------------ */
 
-NJ_MUST PyObject *nj_dec_format(PyObject *v, PyObject *args);
+NJ_MUST PyObject *nj_dec_format(PyObject *v, PyObject *const *args, Py_ssize_t nargs);
 
 #endif

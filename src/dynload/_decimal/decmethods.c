@@ -300,12 +300,14 @@ dec_trunc(PyObject *v, PyObject *unused)
 }
 
 static PyObject *
-dec_round(PyObject *v, PyObject *args)
+dec_round(PyObject *v, PyObject *const *args, Py_ssize_t nargs)
 {
-    PyObject *digits = NULL;
-    if (!PyArg_ParseTuple(args, "|O", &digits)) {
+    if (nargs > 1) {
+        PyErr_Format(PyExc_TypeError, "function takes at most 1 argument (%zd given)",
+                     nargs);
         return NULL;
     }
+    PyObject *digits = nargs ? args[0] : NULL;
     if (digits == NULL) {
         return nj_dec_as_int(v, MPD_ROUND_HALF_EVEN);
     }
@@ -404,6 +406,9 @@ dec_from_number(PyObject *type, PyObject *v)
         return NULL;
     }
     if (PyFloat_Check(v)) {
+        if (add_status(st, context, MPD_Float_operation) < 0) {
+            return NULL;
+        }
         return as_type(st, type, nj_dec_from_float(st, st->dec_type, v, context, true));
     }
     PyObject *d;
@@ -485,9 +490,9 @@ PyMethodDef nj_dec_methods[] = {
       "A numerator and a denominator without a common divisor, of the same value."),
     N("__copy__", dec_self, ""),
     {"__deepcopy__", dec_self, METH_O, "__deepcopy__($self, object, /)\n--\n\n"},
-    {"__format__", nj_dec_format, METH_VARARGS, NULL},
+    {"__format__", _PyCFunction_CAST(nj_dec_format), METH_FASTCALL, NULL},
     N("__reduce__", dec_reduce, ""),
-    {"__round__", dec_round, METH_VARARGS, NULL},
+    {"__round__", _PyCFunction_CAST(dec_round), METH_FASTCALL, NULL},
     N("__ceil__", dec_ceil, ""),
     N("__floor__", dec_floor, ""),
     N("__trunc__", dec_trunc, ""),

@@ -149,12 +149,18 @@ format_with(PyObject *v, const mpd_spec_t *spec, PyObject *context, bool nul_fil
 }
 
 PyObject *
-nj_dec_format(PyObject *v, PyObject *args)
+nj_dec_format(PyObject *v, PyObject *const *args, Py_ssize_t nargs)
 {
-    PyObject *fmt, *override = NULL, *context = nj_current_context(state_of(v));
-    if (context == NULL || !PyArg_ParseTuple(args, "O|O", &fmt, &override)) {
+    PyObject *context = nj_current_context(state_of(v));
+    if (context == NULL) {
         return NULL;
     }
+    if (nargs < 1 || nargs > 2) {
+        PyErr_Format(PyExc_TypeError, "function takes at %s (%zd given)",
+                     nargs ? "most 2 arguments" : "least 1 argument", nargs);
+        return NULL;
+    }
+    PyObject *fmt = args[0], *override = nargs > 1 ? args[1] : NULL;
     if (!PyUnicode_Check(fmt)) {
         PyErr_SetString(PyExc_TypeError, "format arg must be str");
         return NULL;
@@ -164,9 +170,17 @@ nj_dec_format(PyObject *v, PyObject *args)
     if (s == NULL) {
         return NULL;
     }
-    NJ_OWN_MEM(char) text = PyMem_Malloc((size_t)size + 1);
-    if (text == NULL) {
-        return PyErr_NoMemory();
+    if (size == 0 && override == NULL) {
+        return nj_dec_text(v, context, false);
+    }
+    char room[64];
+    NJ_OWN_MEM(char) mem = NULL;
+    char *text = room;
+    if (size >= (Py_ssize_t)sizeof room) {
+        text = mem = PyMem_Malloc((size_t)size + 1);
+        if (text == NULL) {
+            return PyErr_NoMemory();
+        }
     }
     memcpy(text, s, (size_t)size + 1);
     NJ_OWN holder = Py_NewRef(context); /* a warning may run code */

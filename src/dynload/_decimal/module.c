@@ -5,13 +5,45 @@
 
 /* ---- arguments ----------------------------------------------------------------------- */
 
+/* Whether the arguments are in order: then they are in out. */
+static bool
+place_arguments(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
+                char *const *keywords, int min, int max, PyObject **out)
+{
+    if (nargs > max) {
+        return false;
+    }
+    for (int i = 0; i < max; i++) {
+        out[i] = i < nargs ? args[i] : NULL;
+    }
+    for (Py_ssize_t k = 0; kwnames && k < PyTuple_GET_SIZE(kwnames); k++) {
+        int i = 0;
+        while (i < max && !PyUnicode_EqualToUTF8(PyTuple_GET_ITEM(kwnames, k), keywords[i])) {
+            i++;
+        }
+        if (i == max || out[i]) {
+            return false;
+        }
+        out[i] = args[nargs + k];
+    }
+    for (int i = 0; i < min; i++) {
+        if (out[i] == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
 int
 nj_args_slow(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, const char *format,
-             char *const *keywords, PyObject **out)
+             char *const *keywords, int min, int max, PyObject **out)
 {
+    if (place_arguments(args, nargs, kwnames, keywords, min, max, out)) {
+        return 0;
+    }
     NJ_OWN tuple = PyTuple_New(nargs);
     NJ_OWN dict = PyDict_New();
-    PyObject *v[4] = {NULL, NULL, NULL, NULL};
+    PyObject *v[4];
     if (tuple == NULL || dict == NULL) {
         return -1;
     }
@@ -23,14 +55,11 @@ nj_args_slow(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, const c
             return -1;
         }
     }
-    if (!PyArg_ParseTupleAndKeywords(tuple, dict, format, (char **)keywords, &v[0], &v[1],
-                                     &v[2], &v[3])) {
-        return -1;
+    if (PyArg_ParseTupleAndKeywords(tuple, dict, format, (char **)keywords, &v[0], &v[1],
+                                    &v[2], &v[3])) {
+        PyErr_BadInternalCall(); /* place_arguments would have done */
     }
-    for (int i = 0; keywords[i]; i++) {
-        out[i] = v[i];
-    }
-    return 0;
+    return -1;
 }
 
 /* ---- start --------------------------------------------------------------------------- */

@@ -89,7 +89,7 @@ def one_side(side, python, name, spec, out):
     os.makedirs(base)
     log = os.path.join(base, 'log')
     venv = os.path.join(base, 'venv')
-    r = dict(version='', install=False, imports=False, rc=None, cases={}, output='', wall=0.0)
+    r = dict(spec=spec, version='', install=False, imports=False, rc=None, cases={}, output='', wall=0.0)
     if run([python, '-m', 'venv', venv], log) != 0:
         return r
     py = os.path.join(venv, 'bin', 'python')
@@ -188,9 +188,8 @@ def main():
 
     def work(name):
         kept = os.path.join(a.out, 'ref', name, 'result.json')
-        if os.path.exists(kept):
-            ref = json.load(open(kept))
-        else:
+        ref = json.load(open(kept)) if os.path.exists(kept) else {}
+        if ref.get('spec') != table[name]:
             ref = one_side('ref', a.reference, name, table[name], a.out)
             json.dump(ref, open(kept, 'w'))
         naja = one_side('naja', a.naja, name, table[name], a.out)

@@ -7,7 +7,7 @@ P ?=
 B ?=
 REF ?= python3.14
 
-.PHONY: help run test check regrtest compat bench pgo install uninstall build setup clean
+.PHONY: help run test check regrtest blog compat bench pgo install uninstall build setup clean
 help:
 	@echo 'make run                 set up, build, run examples/tour.py'
 	@echo 'make test                set up, build, run all tests'
@@ -18,6 +18,7 @@ help:
 	@echo 'make install PREFIX=DIR  a relocatable tree with program, library, headers, libpython'
 	@echo 'make uninstall PREFIX=DIR   removes it again'
 	@echo 'make bench REF=PATH [B="richards nbody"]   speed against a CPython 3.14 (bench/README.md)'
+	@echo 'make blog                try the blog of examples/blog (mariadb-server, package index)'
 	@echo 'make clean               remove the build'
 
 setup:
@@ -37,6 +38,10 @@ check: build
 
 regrtest: build
 	@python3 tools/regr.py $(abspath $(NAJA)) --units "$(T)"
+
+blog: build
+	@$(NAJA) -m venv $(BUILD)/blog && $(BUILD)/blog/bin/python -m pip install -q aiohttp aiomysql 'pymysql<1.2' jinja2 markdown
+	@PYTHON=$(BUILD)/blog/bin/python sh examples/blog/check.sh
 
 compat: build
 	@python3 tools/compat.py $(abspath $(NAJA)) $(REF) --table docs/compatibility.md $(P)

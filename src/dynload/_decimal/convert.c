@@ -139,15 +139,14 @@ from_int(DecState *st, PyTypeObject *type, PyObject *v, PyObject *context, bool 
         Py_DECREF(d);
         return NULL;
     }
-    mpd_context_t max;
-    mpd_maxcontext(&max);
-    mpd_qimport_u32(MPD(d), ex.digits, (size_t)ex.ndigits,
-                    ex.negative ? MPD_NEG : MPD_POS,
-                    (uint32_t)1 << PyLong_GetNativeLayout()->bits_per_digit,
-                    exact ? &max : CTX(context), &status);
+    nj_set_digits(MPD(d), ex.digits, (size_t)ex.ndigits, ex.negative,
+                  (uint32_t)1 << PyLong_GetNativeLayout()->bits_per_digit, &status);
     PyLong_FreeExport(&ex);
     if (exact) {
         check_exact(MPD(d), &status);
+    }
+    else {
+        mpd_qfinalize(MPD(d), CTX(context), &status);
     }
     return finish(st, d, context, status);
 }
@@ -402,7 +401,7 @@ nj_dec_apply(DecState *st, PyObject *v, PyObject *context)
 
 /* ---- to other types ------------------------------------------------------------------ */
 
-/* A finite number as an int, toward zero where digits follow the point. */
+/* A finite integer (its exponent is not negative) as an int. */
 static PyObject *
 int_of_integral(const mpd_t *v)
 {
@@ -412,20 +411,23 @@ int_of_integral(const mpd_t *v)
         return PyLong_FromLongLong(small);
     }
     status = 0;
-    uint32_t *digits = NULL;
-    void *room;
-    size_t n = mpd_qexport_u32(&digits, 0,
-                               (uint32_t)1 << PyLong_GetNativeLayout()->bits_per_digit, v,
-                               &status);
-    if (n == SIZE_MAX) {
-        return PyErr_NoMemory();
+    NJ_OWN r = NULL;
+    if (v->exp == 0) {
+        r = nj_int_of_words(v->data, v->len);
     }
-    PyLongWriter *writer = PyLongWriter_Create(mpd_isnegative(v), (Py_ssize_t)n, &room);
-    if (writer) {
-        memcpy(room, digits, n * sizeof *digits);
+    else {
+        mpd_t *shifted = mpd_qnew();
+        if (shifted == NULL || !mpd_qshiftl(shifted, v, v->exp, &status)) {
+            PyErr_NoMemory();
+        }
+        else {
+            r = nj_int_of_words(shifted->data, shifted->len);
+        }
+        if (shifted) {
+            mpd_del(shifted);
+        }
     }
-    mpd_free(digits);
-    return writer ? PyLongWriter_Finish(writer) : NULL;
+    return r && mpd_isnegative(v) ? PyNumber_Negative(r) : NJ_TAKE(r);
 }
 
 /* -1 with an exception for infinities and NaNs. */
@@ -521,28 +523,20 @@ nj_as_integer_ratio(PyObject *op, PyObject *unused)
         return NULL;
     }
     mpd_t coefficient = *v; /* shares the digits */
-    coefficient.exp = 0;
+    coefficient.exp = v->exp > 0 && !mpd_iszero(v) ? v->exp : 0;
     NJ_OWN num = int_of_integral(&coefficient);
     NJ_OWN den = num ? PyLong_FromLong(1) : NULL;
     if (den == NULL) {
         return NULL;
     }
-    if (v->exp != 0 && !mpd_iszero(v)) {
-        NJ_OWN power = power_of_ten(v->exp < 0 ? -v->exp : v->exp);
-        if (power == NULL) {
+    if (v->exp < 0 && !mpd_iszero(v)) {
+        NJ_OWN power = power_of_ten(-v->exp);
+        NJ_OWN gcd = power ? gcd_of(state_of(op), num, power) : NULL;
+        if (gcd == NULL) {
             return NULL;
         }
-        if (v->exp > 0) {
-            NJ_SET(num, PyNumber_Multiply(num, power));
-        }
-        else {
-            NJ_OWN gcd = gcd_of(state_of(op), num, power);
-            if (gcd == NULL) {
-                return NULL;
-            }
-            NJ_SET(num, PyNumber_FloorDivide(num, gcd));
-            NJ_SET(den, PyNumber_FloorDivide(power, gcd));
-        }
+        NJ_SET(num, PyNumber_FloorDivide(num, gcd));
+        NJ_SET(den, PyNumber_FloorDivide(power, gcd));
     }
     return num && den ? PyTuple_Pack(2, num, den) : NULL;
 }

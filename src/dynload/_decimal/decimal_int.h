@@ -149,6 +149,14 @@ NJ_MUST PyObject *nj_dec_text_in(PyObject *v, PyObject *context, const char *pre
 NJ_MUST PyObject *nj_dec_text(PyObject *v, PyObject *context, bool engineering);
 NJ_MUST PyObject *nj_number_class(PyObject *v, PyObject *context);
 
+/* ---- bigint.c ------------------------------------------------------------------------ */
+
+/* The int of a coefficient. */
+NJ_MUST PyObject *nj_int_of_words(mpd_uint_t *words, mpd_ssize_t n);
+/* Sets out to the digits of an int in base, exactly. */
+void nj_set_digits(mpd_t *out, const uint32_t *digits, size_t n, bool negative,
+                   uint32_t base, uint32_t *status);
+
 /* ---- decimal.c ----------------------------------------------------------------------- */
 
 extern PyType_Spec nj_dec_spec;

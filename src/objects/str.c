@@ -289,6 +289,9 @@ nj_str_interp_fini(NjInterp *interp)
     Py_CLEAR(st->codec_cache);
     Py_CLEAR(st->codec_errors);
     Py_CLEAR(st->ucnhash);
+    for (size_t i = 0; i < NJ_TEXT_CACHE; i++) {
+        Py_CLEAR(st->by_text[i]);
+    }
     /* what is still alive leaks with the interpreter, but must not look us up again */
     NjInternSet *set = &st->interned;
     if (set->slots != NULL) {
@@ -429,12 +432,26 @@ PyUnicode_InternImmortal(PyObject **p)
     }
 }
 
+/* Mostly a literal of C code, asked for again and again: PyObject_GetAttrString and its
+ * like. The place of the text is only a hint, another text may lie there by now. */
 PyObject *
 PyUnicode_InternFromString(const char *text)
 {
+    PyThreadState *ts = nj_tstate();
+    PyObject **slot = NULL;
+    if (NJ_LIKELY(ts != NULL)) {
+        uintptr_t at = (uintptr_t)text;
+        slot = &((NjInterp *)ts->interp)->strs.by_text[(at ^ at >> 7) % NJ_TEXT_CACHE];
+        if (*slot != NULL && strcmp(PyUnicode_DATA(*slot), text) == 0) {
+            return Py_NewRef(*slot);
+        }
+    }
     PyObject *s = PyUnicode_FromString(text);
     if (s != NULL) {
         PyUnicode_InternInPlace(&s);
+        if (slot != NULL && PyUnicode_IS_ASCII(s) && PyUnicode_CHECK_INTERNED(s)) {
+            Py_XSETREF(*slot, Py_NewRef(s));
+        }
     }
     return s;
 }

@@ -15,8 +15,12 @@ typedef struct NjInternSet {
     size_t filled;    /* live and deleted entries */
 } NjInternSet;
 
+/* Interned strings that C code asked for by text, found again by where the text lies; owned. */
+#define NJ_TEXT_CACHE 128
+
 typedef struct NjStrState {
     NjInternSet interned;
+    PyObject *by_text[NJ_TEXT_CACHE];
     PyObject *codec_search; /* list of search functions, owned */
     PyObject *codec_cache;  /* dict name -> CodecInfo, owned */
     PyObject *codec_errors; /* dict name -> error handler, owned */

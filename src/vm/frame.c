@@ -256,5 +256,10 @@ int
 nj_frame_line(NjFrame *f)
 {
     int lasti = nj_frame_lasti(f);
-    return PyCode_Addr2Line(nj_frame_peek_code(f), lasti < 0 ? 0 : lasti);
+    PyCodeObject *co = nj_frame_peek_code(f);
+    const int *lines = nj_code_known_lines(co);
+    if (lines != NULL && lasti >= 0) {
+        return lines[lasti / (int)sizeof(NjCodeUnit)];
+    }
+    return PyCode_Addr2Line(co, lasti < 0 ? 0 : lasti);
 }

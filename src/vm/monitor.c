@@ -37,6 +37,7 @@
 struct _PyCoMonitoringData {
     Py_ssize_t n;                     /* code units */
     uint32_t local[NJ_MONITOR_TOOLS]; /* events set for this code only, by tool */
+    uint32_t local_any;               /* all of local[] */
     uint16_t *events;                 /* by unit: local events that its instruction causes */
     uint8_t *original;                /* by unit: plain opcode under the instrumentation */
     int *lines;                       /* by unit */
@@ -168,6 +169,13 @@ const int *
 nj_code_lines(PyCodeObject *co)
 {
     Data *d = data_of(co);
+    return d ? d->lines : NULL;
+}
+
+const int *
+nj_code_known_lines(PyCodeObject *co)
+{
+    Data *d = co->_co_monitoring;
     return d ? d->lines : NULL;
 }
 
@@ -303,13 +311,16 @@ nj_monitor_instrument(PyCodeObject *co, PyThreadState *tstate)
         }
     }
     if (d != NULL) {
+        uint32_t any = 0;
         for (int t = 0; t < NJ_MONITOR_TOOLS; t++) {
             if (d->tool_versions[t] != m->tool_versions[t]) {
                 d->local[t] = 0; /* the tool was cleared since */
                 d->tool_versions[t] = m->tool_versions[t];
             }
-            wanted |= d->local[t];
+            any |= d->local[t];
         }
+        d->local_any = any;
+        wanted |= any;
         if (d->restarts != m->restarts) {
             PyMem_Free(d->disabled);
             d->disabled = NULL;
@@ -591,9 +602,11 @@ fire(PyThreadState *tstate, NjFrame *frame, int event, int offset, PyObject **ex
     /* how a C call ends is told to who hears of its beginning */
     int local = event == EV(C_RETURN) || event == EV(C_RAISE) ? EV(CALL) : event;
     if (local < LOCAL_EVENTS && d != NULL) {
-        for (int t = 0; t < USER_TOOLS; t++) {
-            if (d->local[t] & (1u << local)) {
-                tools |= 1u << t;
+        if (NJ_UNLIKELY(d->local_any & (1u << local))) {
+            for (int t = 0; t < USER_TOOLS; t++) {
+                if (d->local[t] & (1u << local)) {
+                    tools |= 1u << t;
+                }
             }
         }
         if (d->disabled != NULL) {
@@ -602,6 +615,9 @@ fire(PyThreadState *tstate, NjFrame *frame, int event, int offset, PyObject **ex
     }
     if (tools == 0 || tstate->tracing) {
         return 0;
+    }
+    if (tools == 1u << TOOL_TRACE) {
+        return fire_trace(tstate, frame, event, nextra ? extra[0] : NULL, 0);
     }
     PyObject *args[6];
     NJ_OWN place = NULL;
@@ -753,6 +769,11 @@ fire_word(PyThreadState *tstate, NjFrame *f, int event, int offset, Value *slot)
 static int
 fire_jump(PyThreadState *tstate, NjFrame *f, int event, int from, int to)
 {
+    Data *d = nj_frame_peek_code(f)->_co_monitoring;
+    if ((monitor_of(tstate)->tools[event] & ~(1u << TOOL_TRACE)) == 0 && d != NULL &&
+        !(d->local_any & 1u << event)) {
+        return 0; /* settrace takes jumps for lines only, see nj_monitor_before */
+    }
     NJ_OWN dest = PyLong_FromLong(to);
     if (dest == NULL) {
         return -1;
@@ -974,11 +995,7 @@ wants_c_end(PyThreadState *tstate, NjFrame *f)
         return false;
     }
     Data *d = nj_frame_peek_code(f)->_co_monitoring;
-    uint32_t local = 0;
-    for (int t = 0; d && t < USER_TOOLS; t++) {
-        local |= d->local[t];
-    }
-    return (local & BIT(CALL)) || m->tools[EV(C_RETURN)] || m->tools[EV(C_RAISE)];
+    return (d && (d->local_any & BIT(CALL))) || m->tools[EV(C_RETURN)] || m->tools[EV(C_RAISE)];
 }
 
 /* Tells of the end of a C call; r is its result, or NULL with an exception set. Returns r,
@@ -1462,6 +1479,7 @@ set_local_events(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
         return NULL;
     }
     d->local[tool] = (uint32_t)set;
+    d->local_any |= (uint32_t)set; /* instrumenting makes it exact */
     d->tool_versions[tool] = nj_interp()->vm.monitor.tool_versions[tool];
     if (spread_version(nj_interp()) < 0) {
         return NULL;

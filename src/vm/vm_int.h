@@ -263,6 +263,8 @@ void nj_specialize_call(NjFrame *f, Value callable, Value self, NjCodeUnit *inst
 const char *nj_monitor_event_name(int event);
 /* Line of each code unit (-1: none); lives as long as the code. NULL with MemoryError. */
 const int *nj_code_lines(PyCodeObject *co);
+/* The same if they are at hand, else NULL; no exception. */
+const int *nj_code_known_lines(PyCodeObject *co);
 /* f_trace_opcodes was switched on for some frame. */
 int nj_trace_opcodes(PyThreadState *tstate);
 /* frame.f_lineno = v (jump.c). 0 / -1. */

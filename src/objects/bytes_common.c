@@ -360,6 +360,23 @@ NJ_FASTARGS(replace)
 static const char *const translate_names[] = {"", "delete", NULL};
 static const NjParams translate_params = {"translate", translate_names, 2, 1, 0};
 
+/* Four sums: one would make every addition wait for the last. */
+static Py_ssize_t
+count_kept(const unsigned char *p, Py_ssize_t n, const bool *drop)
+{
+    Py_ssize_t gone[4] = {0, 0, 0, 0}, i = 0;
+    for (; i + 4 <= n; i += 4) {
+        gone[0] += drop[p[i]];
+        gone[1] += drop[p[i + 1]];
+        gone[2] += drop[p[i + 2]];
+        gone[3] += drop[p[i + 3]];
+    }
+    for (; i < n; i++) {
+        gone[0] += drop[p[i]];
+    }
+    return n - gone[0] - gone[1] - gone[2] - gone[3];
+}
+
 NJ_KWARGS(translate)
 {
     PyObject *a[2];
@@ -389,9 +406,9 @@ NJ_KWARGS(translate)
     Py_ssize_t n = Py_SIZE(self), kept = n;
     const unsigned char *p = (const unsigned char *)nj_bytes_data(self);
     if (del.len) {
-        kept = 0;
-        for (Py_ssize_t i = 0; i < n; i++) {
-            kept += !drop[p[i]];
+        kept = count_kept(p, n, drop);
+        if (kept == n && table.obj == NULL && PyBytes_CheckExact(self)) {
+            return Py_NewRef(self);
         }
     }
     PyObject *r = nj_bytes_make(self, NULL, kept);
@@ -966,16 +983,18 @@ NJ_KWARGS(expandtabs)
 
 /* ---- case and tests ------------------------------------------------------------------------------------------ */
 
+/* Flips the case of those of the 26 letters from first on, seen with the bits of fold set.
+ * (A table would keep the loop scalar.) */
 static PyObject *
-map_bytes(PyObject *self, const unsigned char *table)
+flip_case(PyObject *self, unsigned char first, unsigned char fold)
 {
     Py_ssize_t n = Py_SIZE(self);
     PyObject *r = nj_bytes_make(self, NULL, n);
     if (r != NULL) {
         const unsigned char *p = (const unsigned char *)nj_bytes_data(self);
-        char *o = room(r);
+        unsigned char *o = (unsigned char *)room(r);
         for (Py_ssize_t i = 0; i < n; i++) {
-            o[i] = (char)table[p[i]];
+            o[i] = p[i] ^ ((unsigned char)((p[i] | fold) - first) < 26 ? 0x20 : 0);
         }
     }
     return r;
@@ -983,26 +1002,22 @@ map_bytes(PyObject *self, const unsigned char *table)
 
 NJ_NOARGS(lower)
 {
-    return map_bytes(self, _Py_ctype_tolower);
+    return flip_case(self, 'A', 0);
 }
 
 NJ_NOARGS(upper)
 {
-    return map_bytes(self, _Py_ctype_toupper);
+    return flip_case(self, 'a', 0);
 }
 
 NJ_NOARGS(swapcase)
 {
-    unsigned char table[256];
-    for (int i = 0; i < 256; i++) {
-        table[i] = Py_ISALPHA(i) ? (unsigned char)(i ^ 0x20) : (unsigned char)i;
-    }
-    return map_bytes(self, table);
+    return flip_case(self, 'a', 0x20);
 }
 
 NJ_NOARGS(capitalize)
 {
-    PyObject *r = map_bytes(self, _Py_ctype_tolower);
+    PyObject *r = flip_case(self, 'A', 0);
     if (r != NULL && Py_SIZE(r) > 0) {
         if (PyBytes_Check(r) && Py_SIZE(r) == 1) {
             char c = (char)Py_TOUPPER(*nj_bytes_data(self));

@@ -11,6 +11,8 @@
 
 #include "capi/args.h"
 #include "objects/gen_int.h"
+#include "runtime/gc.h"
+#include "runtime/runtime.h"
 #include "vm/vm_int.h"
 
 typedef struct _PyGenObject Gen;
@@ -220,10 +222,53 @@ typedef struct Wrapped {
     PyObject *value; /* owned */
 } Wrapped;
 
+/* Every item that passes an `async for' takes one of these and one asend(): dead ones are
+ * kept, chained by their first field. */
+#define MAX_FREE 32
+
+static PyObject *
+take_free(NjFreeObjects *list, PyTypeObject *type, size_t next)
+{
+    PyObject *o = list->first;
+    if (o == NULL) {
+        return _PyObject_GC_New(type);
+    }
+    list->first = *(PyObject **)((char *)o + next);
+    list->n--;
+    o->ob_refcnt_full = 1;
+    nj_trace_new(o);
+    return o;
+}
+
+static void
+give_free(NjFreeObjects *list, PyObject *o, size_t next)
+{
+    if (list->n >= MAX_FREE) {
+        PyObject_GC_Del(o);
+        return;
+    }
+    nj_gc_head(o)->prev = 0; /* not finalized in its next life */
+    *(PyObject **)((char *)o + next) = list->first;
+    list->first = o;
+    list->n++;
+}
+
+static void
+drop_free(NjFreeObjects *list, size_t next)
+{
+    while (list->first != NULL) {
+        PyObject *o = list->first;
+        list->first = *(PyObject **)((char *)o + next);
+        PyObject_GC_Del(o);
+    }
+    list->n = MAX_FREE; /* take no more */
+}
+
 PyObject *
 nj_async_gen_wrap_value(PyObject *value)
 {
-    Wrapped *w = PyObject_GC_New(Wrapped, &NjAsyncGenWrapped_Type);
+    Wrapped *w = (Wrapped *)take_free(&nj_interp()->vm.free_wrapped, &NjAsyncGenWrapped_Type,
+                                      offsetof(Wrapped, value));
     if (w == NULL) {
         return NULL;
     }
@@ -237,7 +282,7 @@ wrapped_dealloc(PyObject *o)
 {
     nj_gc_untrack(o);
     Py_CLEAR(((Wrapped *)o)->value);
-    PyObject_GC_Del(o);
+    give_free(&nj_interp()->vm.free_wrapped, o, offsetof(Wrapped, value));
 }
 
 static int
@@ -312,7 +357,8 @@ nj_async_gen_asend(PyObject *agen, PyObject *value)
     if (nj_async_gen_init_hooks(as_gen(agen)) < 0) {
         return NULL;
     }
-    Asend *a = PyObject_GC_New(Asend, &_PyAsyncGenASend_Type);
+    Asend *a = (Asend *)take_free(&nj_interp()->vm.free_asend, &_PyAsyncGenASend_Type,
+                                  offsetof(Asend, gen));
     if (a == NULL) {
         return NULL;
     }
@@ -445,28 +491,48 @@ step(Gen *g, PyObject *arg)
     return r;
 }
 
-/* What a step means for asend() and athrow(): a yielded value ends the awaitable. */
-static PyObject *
-unwrap(Gen *g, PyObject *r)
+/* What a step means for asend() and athrow(): a yielded value ends the awaitable. Takes r. */
+static int
+settle(Gen *g, PyObject *r, PyObject **out)
 {
+    *out = r;
     if (r == NULL) {
-        if (!PyErr_Occurred()) {
-            PyErr_SetNone(PyExc_StopAsyncIteration);
-        }
-        if (PyErr_ExceptionMatches(PyExc_StopAsyncIteration) ||
+        bool ended = !PyErr_Occurred();
+        if (ended || PyErr_ExceptionMatches(PyExc_StopAsyncIteration) ||
             PyErr_ExceptionMatches(PyExc_GeneratorExit)) {
             g->gi_closed = 1;
         }
         g->gi_running_async = 0;
-        return NULL;
+        return ended ? NJ_ASEND_ENDED : PYGEN_ERROR;
     }
     if (is_wrapped(r)) {
-        _PyGen_SetStopIterationValue(((Wrapped *)r)->value);
+        *out = Py_NewRef(((Wrapped *)r)->value);
         Py_DECREF(r);
         g->gi_running_async = 0;
-        return NULL;
+        return PYGEN_RETURN;
+    }
+    return PYGEN_NEXT;
+}
+
+/* Tells in exceptions how a step went. */
+static PyObject *
+told(int how, PyObject *r)
+{
+    if (how == PYGEN_RETURN) {
+        _PyGen_SetStopIterationValue(r);
+        Py_CLEAR(r);
+    }
+    else if (how == NJ_ASEND_ENDED) {
+        PyErr_SetNone(PyExc_StopAsyncIteration);
     }
     return r;
+}
+
+static PyObject *
+unwrap(Gen *g, PyObject *r)
+{
+    int how = settle(g, r, &r);
+    return told(how, r);
 }
 
 static PyObject *
@@ -476,19 +542,21 @@ asend_reuse(void)
     return NULL;
 }
 
-static PyObject *
-asend_send(PyObject *o, PyObject *arg)
+int
+nj_asend_step(PyObject *o, PyObject *arg, PyObject **out)
 {
     Asend *a = (Asend *)o;
+    *out = NULL;
     if (a->state == AW_CLOSED) {
-        return asend_reuse();
+        asend_reuse();
+        return PYGEN_ERROR;
     }
     if (a->state == AW_INIT) {
         if (a->gen->gi_running_async) {
             a->state = AW_CLOSED;
             PyErr_SetString(PyExc_RuntimeError,
                             "anext(): asynchronous generator is already running");
-            return NULL;
+            return PYGEN_ERROR;
         }
         if (arg == NULL || arg == Py_None) {
             arg = a->sendval ? a->sendval : Py_None;
@@ -496,11 +564,19 @@ asend_send(PyObject *o, PyObject *arg)
         a->state = AW_ITER;
     }
     a->gen->gi_running_async = 1;
-    PyObject *r = unwrap(a->gen, step(a->gen, arg));
-    if (r == NULL) {
+    int how = settle(a->gen, step(a->gen, arg), out);
+    if (how != PYGEN_NEXT) {
         a->state = AW_CLOSED;
     }
-    return r;
+    return how;
+}
+
+static PyObject *
+asend_send(PyObject *o, PyObject *arg)
+{
+    PyObject *r;
+    int how = nj_asend_step(o, arg, &r);
+    return told(how, r);
 }
 
 static PyObject *
@@ -588,7 +664,14 @@ asend_dealloc(PyObject *o)
     nj_gc_untrack(o);
     Py_CLEAR(((Asend *)o)->gen);
     Py_CLEAR(((Asend *)o)->sendval);
-    PyObject_GC_Del(o);
+    give_free(&nj_interp()->vm.free_asend, o, offsetof(Asend, gen));
+}
+
+void
+nj_async_gen_free_lists_clear(NjInterp *interp)
+{
+    drop_free(&interp->vm.free_wrapped, offsetof(Wrapped, value));
+    drop_free(&interp->vm.free_asend, offsetof(Asend, gen));
 }
 
 static int

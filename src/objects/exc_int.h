@@ -27,6 +27,9 @@ PyObject *nj_exc_memory_error(void);
 /* KeyError(key) also when key is a tuple or an exception. For _PyErr_SetKeyError. */
 PyObject *nj_exc_key_error(PyObject *key);
 
+/* StopIteration(value): new reference or NULL. */
+PyObject *nj_exc_stop_iteration(PyObject *value);
+
 /* except*: splits exc (an exception or group) by match_type. *match: the matching part as
  * a group (a bare exception gets wrapped), NULL-able None; *rest likewise. 0 or -1. */
 NJ_MUST int nj_exc_group_split_match(PyObject *exc, PyObject *match_type,

@@ -417,6 +417,17 @@ stopiteration_init(PyObject *self, PyObject *args, PyObject *kwds)
     return 0;
 }
 
+PyObject *
+nj_exc_stop_iteration(PyObject *value)
+{
+    PyObject *args = PyTuple_Pack(1, value);
+    PyObject *e = args ? alloc_exception(&NjExc_StopIteration, args) : NULL;
+    if (e != NULL) {
+        STOP(e)->value = Py_NewRef(value);
+    }
+    return e;
+}
+
 static PyMemberDef stopiteration_members[] = {
     {"value", _Py_T_OBJECT, offsetof(PyStopIterationObject, value), 0,
      "generator return value"},

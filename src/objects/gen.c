@@ -17,6 +17,7 @@
 #include <opcode_ids.h>
 
 #include "capi/args.h"
+#include "objects/exc_int.h"
 #include "objects/gen_int.h"
 #include "vm/vm_int.h"
 
@@ -252,7 +253,7 @@ nj_gen_am_send(PyObject *o, PyObject *arg, PyObject **out)
 int
 _PyGen_SetStopIterationValue(PyObject *value)
 {
-    NJ_OWN e = PyObject_CallOneArg(PyExc_StopIteration, value);
+    NJ_OWN e = nj_exc_stop_iteration(value);
     if (e == NULL) {
         return -1;
     }

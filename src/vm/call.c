@@ -985,6 +985,7 @@ nj_vm_interp_fini(NjInterp *interp)
     for (size_t i = 0; i < NJ_ARRAY_LEN(vm->common_consts); i++) {
         Py_CLEAR(vm->common_consts[i]);
     }
+    nj_async_gen_free_lists_clear(interp);
     Py_CLEAR(vm->builtin_len);
     Py_CLEAR(vm->builtin_isinstance);
     Py_CLEAR(vm->list_append);

@@ -4,6 +4,8 @@
  */
 #include "nj.h"
 
+#include <opcode_ids.h>
+
 #include "objects/tuple_int.h"
 #include "vm/vm_int.h"
 
@@ -1348,12 +1350,15 @@ nj_import_from(PyObject *module, PyObject *name)
 
 /* ---- generators, await, async for ---- */
 
-PySendResult
+int
 nj_send(PyObject *receiver, PyObject *v, PyObject **out)
 {
     PyTypeObject *tp = Py_TYPE(receiver);
     if (tp->tp_as_async && tp->tp_as_async->am_send) {
         return tp->tp_as_async->am_send(receiver, v, out);
+    }
+    if (tp == &_PyAsyncGenASend_Type && !nj_monitor_wants(nj_tstate(), PY_MONITORING_EVENT_RAISE)) {
+        return nj_asend_step(receiver, v, out); /* nobody sees the exceptions */
     }
     *out = v == Py_None && PyIter_Check(receiver)
                ? tp->tp_iternext(receiver)
@@ -1371,6 +1376,22 @@ nj_send(PyObject *receiver, PyObject *v, PyObject **out)
         }
     }
     return _PyGen_FetchStopIterationValue(out) == 0 ? PYGEN_RETURN : PYGEN_ERROR;
+}
+
+NjCodeUnit *
+nj_async_for_end(NjFrame *frame, int *depth)
+{
+    PyCodeObject *co = nj_frame_peek_code(frame);
+    NjCodeUnit *code = nj_code_units(co);
+    int handler, lasti;
+    if (nj_handler_find(co, (int)(frame->instr_ptr - code), &handler, depth, &lasti) &&
+        !lasti && code[handler].op.code == END_ASYNC_FOR &&
+        !nj_monitor_wants(nj_tstate(), PY_MONITORING_EVENT_EXCEPTION_HANDLED)) {
+        (*depth)--; /* the awaitable */
+        return code + handler + 1;
+    }
+    PyErr_SetNone(PyExc_StopAsyncIteration);
+    return NULL;
 }
 
 PyObject *

@@ -27,6 +27,11 @@ PyAPI_FUNC(int) _PyGen_FetchStopIterationValue(PyObject **out);
 PyAPI_FUNC(int) _PyGen_SetStopIterationValue(PyObject *value);
 NJ_MUST PyObject *nj_coro_awaitable_iter(PyObject *o);
 NJ_MUST PyObject *nj_async_gen_wrap_value(PyObject *value);
+/* One step of what asend() returns: a PySendResult (PYGEN_RETURN: *out is the item), or
+ * NJ_ASEND_ENDED: StopAsyncIteration is due but not raised. */
+#define NJ_ASEND_ENDED 2
+int nj_asend_step(PyObject *o, PyObject *arg, PyObject **out);
+void nj_async_gen_free_lists_clear(NjInterp *interp);
 NJ_MUST PyObject *nj_async_gen_asend(PyObject *agen, PyObject *value);
 int nj_async_gen_init_hooks(struct _PyGenObject *agen);
 NJ_MUST PyObject *nj_async_gen_anext(PyObject *agen);

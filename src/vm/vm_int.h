@@ -110,7 +110,12 @@ int nj_setup_annotations(NjFrame *f);
 PyObject *nj_import_name(PyThreadState *tstate, NjFrame *f, PyObject *name,
                          PyObject *fromlist, PyObject *level);
 PyObject *nj_import_from(PyObject *module, PyObject *name);
-PySendResult nj_send(PyObject *receiver, PyObject *v, PyObject **out);
+/* A PySendResult, or NJ_ASEND_ENDED. */
+int nj_send(PyObject *receiver, PyObject *v, PyObject **out);
+/* An asynchronous generator has ended, StopAsyncIteration is due: where to go on if that
+ * is the end of the `async for' at frame->instr_ptr, *depth what is left on the stack
+ * there. Else NULL with the exception set. */
+NjCodeUnit *nj_async_for_end(NjFrame *frame, int *depth);
 PyObject *nj_get_awaitable(PyObject *o, int where);
 PyObject *nj_get_aiter(PyObject *o);
 PyObject *nj_get_anext(PyObject *aiter);

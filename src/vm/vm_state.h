@@ -27,6 +27,12 @@ typedef struct NjMonitor {
     int opcode_tracing;     /* some frame has or had f_trace_opcodes */
 } NjMonitor;
 
+/* Dead objects kept for the next of their type. */
+typedef struct NjFreeObjects {
+    PyObject *first;
+    int n;
+} NjFreeObjects;
+
 typedef struct NjVmState {
     uint32_t next_func_version; /* next unused func_version; 0 = none left */
     int (*func_watchers[NJ_FUNC_WATCHERS])(PyFunction_WatchEvent, PyFunctionObject *,
@@ -36,8 +42,7 @@ typedef struct NjVmState {
     freefunc code_extra_free[255];
     PyObject *common_consts[5]; /* LOAD_COMMON_CONSTANT, owned, filled lazily */
     PyObject *builtin_len, *builtin_isinstance, *list_append; /* owned; for CALL_LEN ... */
-    PyObject *func_freelist, *gen_freelist;
-    PyObject *asyncgen_value_freelist, *asyncgen_asend_freelist;
+    NjFreeObjects free_wrapped, free_asend; /* coro.c */
     NjMonitor monitor;
 } NjVmState;
 

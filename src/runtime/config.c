@@ -15,6 +15,7 @@
 #include "runtime/config_int.h"
 #include "runtime/runtime.h"
 #include "runtime/usage_text.h"
+#include "vm/perf_map.h"
 
 #include <ctype.h>
 #include <dlfcn.h>
@@ -1052,9 +1053,12 @@ read_environment(PyConfig *c, const PyWideStringList *cmd_warn)
                        "PYTHONTRACEMALLOC: invalid number of frames"));
     }
     if (c->perf_profiling < 0) {
-        c->perf_profiling = 0;
-        TRY(int_option("config_init_perf_profiling", c, L"perf", "PYTHONPERFSUPPORT", 1, 0, 1, &c->perf_profiling,
-                       "-X perf=N: invalid value", "PYTHONPERFSUPPORT: invalid value"));
+        const char *map = env(use, "PYTHONPERFSUPPORT");
+        const char *dump = env(use, "PYTHON_PERF_JIT_SUPPORT");
+        c->perf_profiling =
+            xoption(c, L"perf_jit") || (dump && atoi(dump) > 0) ? NJ_PERF_DUMP
+            : xoption(c, L"perf") || (map && atoi(map) > 0)     ? NJ_PERF_MAP
+                                                                : NJ_PERF_OFF;
     }
     if (c->remote_debug < 0) {
         c->remote_debug = !(xoption(c, L"disable-remote-debug") ||

@@ -151,6 +151,7 @@ typedef struct NjInterpRuntime {
     void *thread_handles;
     Py_ssize_t n_threads;     /* _thread._count() */
     void *eval_frame;         /* PEP 523, or NULL */
+    struct NjPerf *perf;      /* vm/perf_trampoline.c, or NULL */
     PyObject *interned_dummy;
     PyObject *before_fork, *after_fork_parent, *after_fork_child;
     PyObject *last_sys_argv;

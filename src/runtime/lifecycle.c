@@ -16,6 +16,7 @@
 #include "objects/type_int.h"
 #include "runtime/dump.h"
 #include "runtime/runtime.h"
+#include "vm/perf_map.h"
 #include "vm/vm.h"
 
 #include <locale.h>
@@ -161,6 +162,10 @@ init_library(PyThreadState *ts)
     if (c->tracemalloc && nj_is_main_interp(interp) &&
         nj_tracemalloc_start(c->tracemalloc) < 0) {
         return with_python_error(ERR("can't start tracemalloc"));
+    }
+    if (c->perf_profiling && nj_is_main_interp(interp) &&
+        nj_perf_activate((NjPerfBackend)c->perf_profiling) < 0) {
+        return ERR("can't initialize the perf trampoline");
     }
     if (nj_sys_init_stdio(ts) < 0) {
         if (getenv("NAJA_DEBUG_START")) {
@@ -445,6 +450,7 @@ free_interp(NjInterp *interp)
     /* what died above went to the free lists */
     nj_number_clear_free(interp);
     nj_containers_fini(interp);
+    nj_perf_fini(interp);
     PyInterpreterState_Delete(interp);
 }
 

@@ -9,6 +9,7 @@
 
 #include "capi/args.h"
 #include "runtime/runtime.h"
+#include "vm/perf_map.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -976,6 +977,8 @@ PyOS_AfterFork_Child(void)
         nj_runtime.signals[i].tripped = 0;
     }
     nj_runtime.any_signal = 0;
+    nj_perf_after_fork_child();
+    Py_CLEAR(nj_thread()->running_task); /* it runs on in the parent */
     run_fork_hooks(nj_interp()->rt.after_fork_child, false);
 }
 

@@ -11,6 +11,7 @@
 #include "objects/type_int.h"
 #include "runtime/runtime.h"
 #include "runtime/stdlib_names.h"
+#include "vm/perf_map.h"
 #include "vm/vm.h"
 
 #include <dlfcn.h>
@@ -1121,14 +1122,44 @@ sys_false(PyObject *m, PyObject *unused)
 static PyObject *
 sys_activate_trampoline(PyObject *m, PyObject *arg)
 {
-    PyErr_SetString(PyExc_ValueError, "perf trampoline not available");
-    return NULL;
+    Py_ssize_t n;
+    if (!PyUnicode_Check(arg)) {
+        _PyArg_BadArgument("activate_stack_trampoline", "argument", "str", arg);
+        return NULL;
+    }
+    const char *name = PyUnicode_AsUTF8AndSize(arg, &n);
+    if (!name) {
+        return NULL;
+    }
+    if (strlen(name) != (size_t)n) {
+        PyErr_SetString(PyExc_ValueError, "embedded null character");
+        return NULL;
+    }
+    NjPerfBackend backend = strcmp(name, "perf") == 0       ? NJ_PERF_MAP
+                            : strcmp(name, "perf_jit") == 0 ? NJ_PERF_DUMP
+                                                            : NJ_PERF_OFF;
+    if (backend == NJ_PERF_OFF) {
+        PyErr_Format(PyExc_ValueError, "invalid backend: %s", name);
+        return NULL;
+    }
+    if (nj_perf_activate(backend) < 0) {
+        PyErr_SetString(PyExc_ValueError, "can't activate perf trampoline");
+        return NULL;
+    }
+    Py_RETURN_NONE;
 }
 
 static PyObject *
-sys_none(PyObject *m, PyObject *unused)
+sys_deactivate_trampoline(PyObject *m, PyObject *unused)
 {
+    nj_perf_deactivate();
     Py_RETURN_NONE;
+}
+
+static PyObject *
+sys_is_trampoline_active(PyObject *m, PyObject *unused)
+{
+    return PyBool_FromLong(nj_perf_backend() != NJ_PERF_OFF);
 }
 
 static PyObject *
@@ -1249,11 +1280,14 @@ static PyMethodDef sys_methods[] = {
     {"setswitchinterval", sys_setswitchinterval, METH_O,
      SIG("setswitchinterval($module, interval, /)") "Set the time between switches."},
     {"activate_stack_trampoline", sys_activate_trampoline, METH_O,
-     SIG("activate_stack_trampoline($module, backend, /)") "For the perf profiler."},
-    {"deactivate_stack_trampoline", sys_none, METH_NOARGS,
-     SIG("deactivate_stack_trampoline($module, /)") "For the perf profiler."},
-    {"is_stack_trampoline_active", sys_false, METH_NOARGS,
-     SIG("is_stack_trampoline_active($module, /)") "False: there is none."},
+     SIG("activate_stack_trampoline($module, backend, /)")
+     "Makes the perf profiler see Python functions; backend is 'perf' or 'perf_jit'."},
+    {"deactivate_stack_trampoline", sys_deactivate_trampoline, METH_NOARGS,
+     SIG("deactivate_stack_trampoline($module, /)")
+     "Python calls no longer show up on the C stack."},
+    {"is_stack_trampoline_active", sys_is_trampoline_active, METH_NOARGS,
+     SIG("is_stack_trampoline_active($module, /)")
+     "Does a profiler of C stacks see the Python functions?"},
     {"is_remote_debug_enabled", sys_false, METH_NOARGS,
      SIG("is_remote_debug_enabled($module, /)") "False: there is none."},
     {"remote_exec", FN(sys_remote_exec), FK,

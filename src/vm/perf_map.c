@@ -1,7 +1,6 @@
 /* perf_map.c - PyUnstable_PerfMap*: the /tmp/perf-PID.map file for profilers.
  *
  * One file per process, hence the only mutable statics of this folder, guarded by a lock.
- * There are no trampolines to write: the interpreter runs every Python frame in one loop.
  * SPDX-License-Identifier: MIT
  */
 #include "nj.h"
@@ -90,16 +89,4 @@ PyUnstable_CopyPerfMapFile(const char *parent_filename)
     pthread_mutex_unlock(&perf_lock);
     fclose(from);
     return rc;
-}
-
-int
-PyUnstable_PerfTrampoline_CompileCode(PyCodeObject *co)
-{
-    return 0;
-}
-
-int
-PyUnstable_PerfTrampoline_SetPersistAfterFork(int enable)
-{
-    return 0;
 }

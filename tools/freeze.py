@@ -79,7 +79,16 @@ def main(library, output, own=None):
         lines.append(f'    {{"{name}", {quoted}, {str(package).lower()}, {str(switchable).lower()}, '
                      f'(const unsigned char *)m{i}, sizeof m{i} - 1}},')
     lines.append('    {NULL, NULL, false, false, NULL, 0},\n};\n')
-    text = '\n'.join(lines)
+    # the names that ctypes programs look up: the same modules in three groups
+    groups = {'Bootstrap': [], 'Stdlib': [], 'Test': []}
+    for name, file, _, package, switchable in table:
+        group = 'Bootstrap' if not switchable else 'Test' if name.startswith('__') else 'Stdlib'
+        i = index[file]
+        groups[group].append(f'    {{"{name}", (const unsigned char *)m{i}, sizeof m{i} - 1, {int(package)}}},')
+    for group, rows in groups.items():
+        lines += [f'static const struct _frozen group_{group}[] = {{', *rows, '    {NULL, NULL, 0, 0},', '};',
+                  f'const struct _frozen *_PyImport_Frozen{group} = group_{group};']
+    text = '\n'.join(lines) + '\n'
     try:
         with open(output, encoding='ascii') as f:
             if f.read() == text:

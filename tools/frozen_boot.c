@@ -12,3 +12,8 @@ const NjFrozen nj_frozen_table[] = {
     {"zipimport", "zipimport", false, false, NULL, 0},
     {NULL, NULL, false, false, NULL, 0},
 };
+
+static const struct _frozen nothing[] = {{NULL, NULL, 0, 0}};
+const struct _frozen *_PyImport_FrozenBootstrap = nothing;
+const struct _frozen *_PyImport_FrozenStdlib = nothing;
+const struct _frozen *_PyImport_FrozenTest = nothing;

@@ -19,6 +19,11 @@ typedef struct NjFrozen {
  * stage of the build. */
 extern const NjFrozen nj_frozen_table[];
 
+/* The same by group, for those who look the names up in the executable. */
+PyAPI_DATA(const struct _frozen *) _PyImport_FrozenBootstrap;
+PyAPI_DATA(const struct _frozen *) _PyImport_FrozenStdlib;
+PyAPI_DATA(const struct _frozen *) _PyImport_FrozenTest;
+
 /* 1 and *out, 0, or -1. */
 NJ_MUST int nj_frozen_find(PyObject *name, NjFrozen *out);
 /* The code object: new reference. */

@@ -1217,9 +1217,15 @@ void
 nj_import_after_fork_child(void)
 {
     NjInterp *interp = nj_interp();
+    /* one level was the fork's own; what the program had taken before it still has */
+    int level = interp->rt.import_lock.level - 1;
     interp->rt.import_lock.owner = 0;
     interp->rt.import_lock.level = 0;
     pthread_mutex_init(&interp->rt.import_lock.mutex, NULL);
+    if (level > 0) {
+        acquire_import_lock();
+        interp->rt.import_lock.level = level;
+    }
 }
 
 /* --- _imp ---------------------------------------------------------------------------------------------------- */

@@ -151,6 +151,7 @@ int nj_pending_add(NjInterp *interp, int (*func)(void *), void *arg);
 int nj_pending_run(NjInterp *interp);
 int nj_signals_run(void);
 int nj_signals_init(bool install_handlers);
+NJ_MUST int nj_to_sigset(PyObject *iterable, sigset_t *set);
 void nj_signals_fini(void);
 PyObject *nj_signal_name(int sig);
 

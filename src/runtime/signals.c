@@ -160,7 +160,8 @@ PyErr_SetInterruptEx(int sig)
         return -1;
     }
     PyObject *func = nj_runtime.signals[sig].handler;
-    if (func && !is_value(func, SIG_IGN) && !is_value(func, SIG_DFL) && func != Py_None) {
+    /* without a handler it is reported as soon as handlers are run */
+    if (!func || (!is_value(func, SIG_IGN) && !is_value(func, SIG_DFL))) {
         trip(sig);
     }
     return 0;
@@ -465,8 +466,8 @@ signal_getitimer(PyObject *m, PyObject *arg)
 /* --- sets ------------------------------------------------------------------------------------- */
 
 /* An iterable of signal numbers. */
-static int
-to_sigset(PyObject *o, sigset_t *set)
+int
+nj_to_sigset(PyObject *o, sigset_t *set)
 {
     if (sigemptyset(set) < 0) {
         PyErr_SetFromErrno(PyExc_OSError);
@@ -527,7 +528,7 @@ signal_pthread_sigmask(PyObject *m, PyObject *const *args, Py_ssize_t nargs)
     int how;
     sigset_t set, old;
     if (!_PyArg_CheckPositional("pthread_sigmask", nargs, 2, 2) ||
-        int_arg(args[0], &how) < 0 || to_sigset(args[1], &set) < 0) {
+        int_arg(args[0], &how) < 0 || nj_to_sigset(args[1], &set) < 0) {
         return NULL;
     }
     int err = pthread_sigmask(how, &set, &old);
@@ -556,7 +557,7 @@ signal_sigwait(PyObject *m, PyObject *arg)
 {
     sigset_t set;
     int sig, err;
-    if (to_sigset(arg, &set) < 0) {
+    if (nj_to_sigset(arg, &set) < 0) {
         return NULL;
     }
     Py_BEGIN_ALLOW_THREADS
@@ -619,7 +620,7 @@ signal_sigwaitinfo(PyObject *m, PyObject *arg)
     sigset_t set;
     siginfo_t si;
     int rc;
-    if (to_sigset(arg, &set) < 0) {
+    if (nj_to_sigset(arg, &set) < 0) {
         return NULL;
     }
     do {
@@ -644,7 +645,7 @@ signal_sigtimedwait(PyObject *m, PyObject *const *args, Py_ssize_t nargs)
     if (d == -1.0 && PyErr_Occurred()) {
         return NULL;
     }
-    if (to_sigset(args[0], &set) < 0) {
+    if (nj_to_sigset(args[0], &set) < 0) {
         return NULL;
     }
     if (d < 0) {

@@ -797,7 +797,7 @@ posix_timerfd_create(PyObject *Py_UNUSED(m), PyObject *args, PyObject *kw)
         return NULL;
     }
     Py_BEGIN_ALLOW_THREADS
-    fd = timerfd_create(clock, flags);
+    fd = timerfd_create(clock, flags | TFD_CLOEXEC);
     Py_END_ALLOW_THREADS
     return fd < 0 ? posix_error() : PyLong_FromLong(fd);
 }

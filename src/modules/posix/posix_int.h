@@ -59,6 +59,7 @@ int posix_path_converter(PyObject *o, void *path);
 int posix_dir_fd_converter(PyObject *o, void *fd);
 int posix_uid_converter(PyObject *o, void *uid);
 int posix_gid_converter(PyObject *o, void *gid);
+int posix_dev_converter(PyObject *o, void *dev);
 int posix_off_converter(PyObject *o, void *off);
 int posix_fd_converter(PyObject *o, void *fd); /* int or object with fileno() */
 

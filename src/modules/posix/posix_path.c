@@ -194,7 +194,7 @@ posix_path_converter(PyObject *o, void *vpath)
         if (!fspath || PyObject_GetOptionalAttr(fspath, NJ_ID(__fspath__), &method) < 0) {
             return 0;
         }
-        if (!method) {
+        if (!method || method == Py_None) {
             return raise_path_type(p, o);
         }
         text = PyObject_CallOneArg(method, o);
@@ -582,7 +582,7 @@ posix_link(PyObject *Py_UNUSED(m), PyObject *args, PyObject *kw)
     KWLIST("src", "dst", "src_dir_fd", "dst_dir_fd", "follow_symlinks");
     NJ_PATH(src, "link", "src", false, false);
     NJ_PATH(dst, "link", "dst", false, false);
-    int sfd = AT_FDCWD, dfd = AT_FDCWD, follow = -1, r;
+    int sfd = AT_FDCWD, dfd = AT_FDCWD, follow = 1, r;
     if (!PARSE("O&O&|$O&O&p:link", PATH_ARG(src), PATH_ARG(dst), DIRFD_ARG(sfd),
                DIRFD_ARG(dfd), &follow) ||
         PySys_Audit("os.link", "OOii", src.object, dst.object, sfd == AT_FDCWD ? -1 : sfd,
@@ -590,7 +590,7 @@ posix_link(PyObject *Py_UNUSED(m), PyObject *args, PyObject *kw)
         return NULL;
     }
     Py_BEGIN_ALLOW_THREADS
-    r = linkat(sfd, src.narrow, dfd, dst.narrow, follow > 0 ? AT_SYMLINK_FOLLOW : 0);
+    r = linkat(sfd, src.narrow, dfd, dst.narrow, follow ? AT_SYMLINK_FOLLOW : 0);
     Py_END_ALLOW_THREADS
     return r < 0 ? posix_path_error2(&src, &dst) : Py_NewRef(Py_None);
 }
@@ -706,23 +706,25 @@ posix_mkfifo(PyObject *Py_UNUSED(m), PyObject *args, PyObject *kw)
         return NULL;
     }
     POSIX_CALL(r, mkfifoat(dir_fd, p.narrow, (mode_t)mode));
-    return done_or_error(r, &p);
+    return r < 0 ? posix_error() : Py_NewRef(Py_None);
 }
 
-static int
-dev_converter(PyObject *o, void *out)
+/* A device number; -1 is none at all. */
+int
+posix_dev_converter(PyObject *o, void *out)
 {
-    unsigned long long v = PyLong_AsUnsignedLongLong(o);
-    if (v == (unsigned long long)-1 && PyErr_Occurred()) {
-        PyErr_Clear();
-        long long s = PyLong_AsLongLong(o);
-        if (s == -1 && PyErr_Occurred()) {
-            return 0;
-        }
-        v = (unsigned long long)s;
+    NJ_OWN index = PyNumber_Index(o);
+    if (!index) {
+        return 0;
     }
-    *(dev_t *)out = (dev_t)v;
-    return 1;
+    int overflow;
+    long long v = PyLong_AsLongLongAndOverflow(index, &overflow);
+    if (!overflow && v == -1) {
+        *(dev_t *)out = (dev_t)-1;
+        return !PyErr_Occurred();
+    }
+    *(dev_t *)out = (dev_t)PyLong_AsUnsignedLongLong(index);
+    return !PyErr_Occurred();
 }
 
 static PyObject *
@@ -732,12 +734,12 @@ posix_mknod(PyObject *Py_UNUSED(m), PyObject *args, PyObject *kw)
     NJ_PATH(p, "mknod", "path", false, false);
     int mode = 0600, dir_fd = AT_FDCWD, r;
     dev_t device = 0;
-    if (!PARSE("O&|iO&$O&:mknod", PATH_ARG(p), &mode, dev_converter, &device,
+    if (!PARSE("O&|iO&$O&:mknod", PATH_ARG(p), &mode, posix_dev_converter, &device,
                DIRFD_ARG(dir_fd))) {
         return NULL;
     }
     POSIX_CALL(r, mknodat(dir_fd, p.narrow, (mode_t)mode, device));
-    return done_or_error(r, &p);
+    return r < 0 ? posix_error() : Py_NewRef(Py_None);
 }
 
 static PyObject *
@@ -789,7 +791,7 @@ posix_truncate(PyObject *Py_UNUSED(m), PyObject *args, PyObject *kw)
     Py_BEGIN_ALLOW_THREADS
     r = p.is_fd ? ftruncate(p.fd, length) : truncate(p.narrow, length);
     Py_END_ALLOW_THREADS
-    return done_or_error(r, &p);
+    return r < 0 && p.is_fd ? posix_error() : done_or_error(r, &p);
 }
 
 static int

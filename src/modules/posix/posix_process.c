@@ -627,6 +627,16 @@ check_allowed(int feature, const char *what)
     return -1;
 }
 
+static int
+check_may_fork(void)
+{
+    if (nj_interp()->rt.finalizing) {
+        PyErr_SetString(PyExc_PythonFinalizationError, "can't fork at interpreter shutdown");
+        return -1;
+    }
+    return check_allowed(NJ_FEATURE_FORK, "fork");
+}
+
 static PyObject *
 posix_execv(PyObject *Py_UNUSED(m), PyObject *const *args, Py_ssize_t nargs)
 {
@@ -676,32 +686,6 @@ posix_execve(PyObject *Py_UNUSED(m), PyObject *args, PyObject *kw)
         execve(path.narrow, argv.items, env.items);
     }
     return posix_path_error(&path);
-}
-
-static int
-get_signals(PyObject *iterable, sigset_t *set)
-{
-    NJ_OWN it = PyObject_GetIter(iterable);
-    if (!it) {
-        return -1;
-    }
-    sigemptyset(set);
-    for (;;) {
-        NJ_OWN item = PyIter_Next(it);
-        if (!item) {
-            return PyErr_Occurred() ? -1 : 0;
-        }
-        int sig;
-        if (int_arg(item, &sig) < 0) {
-            return -1;
-        }
-        if (sig < 1 || sig >= NSIG) {
-            PyErr_Format(PyExc_ValueError, "signal number %d out of range [1; %i]", sig,
-                         NSIG - 1);
-            return -1;
-        }
-        sigaddset(set, sig);
-    }
 }
 
 static int
@@ -783,7 +767,7 @@ set_spawn_attributes(PyObject *module, posix_spawnattr_t *attr, const char *fnam
 {
     short flags = 0;
     sigset_t set;
-    if (setpgroup) {
+    if (setpgroup && setpgroup != Py_None) {
         int pgid;
         if (int_arg(setpgroup, &pgid) < 0) {
             return -1;
@@ -798,14 +782,14 @@ set_spawn_attributes(PyObject *module, posix_spawnattr_t *attr, const char *fnam
         flags |= POSIX_SPAWN_SETSID;
     }
     if (mask) {
-        if (get_signals(mask, &set) < 0) {
+        if (nj_to_sigset(mask, &set) < 0) {
             return -1;
         }
         posix_spawnattr_setsigmask(attr, &set);
         flags |= POSIX_SPAWN_SETSIGMASK;
     }
     if (def) {
-        if (get_signals(def, &set) < 0) {
+        if (nj_to_sigset(def, &set) < 0) {
             return -1;
         }
         posix_spawnattr_setsigdefault(attr, &set);
@@ -813,6 +797,10 @@ set_spawn_attributes(PyObject *module, posix_spawnattr_t *attr, const char *fnam
     }
     if (scheduler && scheduler != Py_None) {
         PyObject *policy, *param;
+        if (!PyTuple_Check(scheduler)) {
+            PyErr_Format(PyExc_TypeError, "%s: scheduler must be a tuple or None", fname);
+            return -1;
+        }
         if (!PyArg_ParseTuple(scheduler, "OO;A scheduler tuple must have two elements",
                               &policy, &param)) {
             return -1;
@@ -836,7 +824,6 @@ set_spawn_attributes(PyObject *module, posix_spawnattr_t *attr, const char *fnam
         posix_spawnattr_setschedparam(attr, &sp);
         flags |= POSIX_SPAWN_SETSCHEDPARAM;
     }
-    (void)fname;
     int err = posix_spawnattr_setflags(attr, flags);
     if (err) {
         posix_errno(err);
@@ -982,7 +969,7 @@ warn_threads(const char *name)
 static PyObject *
 posix_fork(PyObject *Py_UNUSED(m), PyObject *Py_UNUSED(i))
 {
-    if (check_allowed(NJ_FEATURE_FORK, "fork") < 0 || PySys_Audit("os.fork", NULL) < 0) {
+    if (check_may_fork() < 0 || PySys_Audit("os.fork", NULL) < 0) {
         return NULL;
     }
     PyOS_BeforeFork();
@@ -1006,7 +993,7 @@ static PyObject *
 posix_forkpty(PyObject *Py_UNUSED(m), PyObject *Py_UNUSED(i))
 {
     int master = -1;
-    if (check_allowed(NJ_FEATURE_FORK, "fork") < 0 || PySys_Audit("os.forkpty", NULL) < 0) {
+    if (check_may_fork() < 0 || PySys_Audit("os.forkpty", NULL) < 0) {
         return NULL;
     }
     PyOS_BeforeFork();
@@ -1263,22 +1250,11 @@ posix_sync(PyObject *Py_UNUSED(m), PyObject *Py_UNUSED(i))
     Py_RETURN_NONE;
 }
 
-static int
-dev_arg(PyObject *o, dev_t *out)
-{
-    unsigned long long v = PyLong_AsUnsignedLongLongMask(o);
-    if (v == (unsigned long long)-1 && PyErr_Occurred()) {
-        return -1;
-    }
-    *out = (dev_t)v;
-    return 0;
-}
-
 static PyObject *
 posix_major(PyObject *Py_UNUSED(m), PyObject *arg)
 {
     dev_t d;
-    if (dev_arg(arg, &d) < 0) {
+    if (!posix_dev_converter(arg, &d)) {
         return NULL;
     }
     return d == (dev_t)-1 ? PyLong_FromLong(-1) : PyLong_FromUnsignedLong(major(d));
@@ -1288,22 +1264,37 @@ static PyObject *
 posix_minor(PyObject *Py_UNUSED(m), PyObject *arg)
 {
     dev_t d;
-    if (dev_arg(arg, &d) < 0) {
+    if (!posix_dev_converter(arg, &d)) {
         return NULL;
     }
     return d == (dev_t)-1 ? PyLong_FromLong(-1) : PyLong_FromUnsignedLong(minor(d));
 }
 
+static int
+dev_half(PyObject *o, void *out)
+{
+    dev_t d;
+    if (!posix_dev_converter(o, &d)) {
+        return 0;
+    }
+    if (d != (dev_t)-1 && d > UINT_MAX) {
+        PyErr_SetString(PyExc_OverflowError,
+                        "Python int too large to convert to C unsigned int");
+        return 0;
+    }
+    *(unsigned *)out = (unsigned)d;
+    return 1;
+}
+
 static PyObject *
 posix_makedev(PyObject *Py_UNUSED(m), PyObject *args)
 {
-    dev_t a, b;
-    PyObject *oa, *ob;
-    if (!PyArg_ParseTuple(args, "OO:makedev", &oa, &ob) || dev_arg(oa, &a) < 0 ||
-        dev_arg(ob, &b) < 0) {
+    unsigned a, b;
+    if (!PyArg_ParseTuple(args, "O&O&:makedev", dev_half, &a, dev_half, &b)) {
         return NULL;
     }
-    return PyLong_FromUnsignedLongLong(makedev((unsigned)a, (unsigned)b));
+    dev_t d = makedev(a, b);
+    return d == (dev_t)-1 ? PyLong_FromLong(-1) : PyLong_FromUnsignedLongLong(d);
 }
 
 /* ---- scheduling ------------------------------------------------------------------------------------ */

@@ -249,6 +249,7 @@ nj_keys_new(uint8_t log2, int kind, Py_ssize_t room)
     k->dk_log2_size = log2;
     k->dk_log2_index_bytes = ibytes;
     k->dk_kind = (uint8_t)kind;
+    k->dk_hinted = 0;
     k->dk_version = 0;
     k->dk_usable = usable;
     k->dk_nentries = 0;
@@ -1159,6 +1160,7 @@ clone_block(NjDictKeys *old)
     }
     memcpy(k, old, size);
     k->dk_refcnt = 1;
+    k->dk_hinted = 0;
     k->dk_version = 0;
     if (k->dk_kind == NJ_KEYS_GENERAL) {
         NjDictEntry *e = nj_keys_entries(k);

@@ -50,6 +50,7 @@ struct _dictkeysobject {
     uint8_t dk_log2_size;          /* log2 of the number of index cells */
     uint8_t dk_log2_index_bytes;   /* log2 of the bytes of the index */
     uint8_t dk_kind;               /* NJ_KEYS_* */
+    uint8_t dk_hinted;             /* an OrderedDict remembers a position in this block */
     uint32_t dk_version;           /* 0 = not assigned */
     Py_ssize_t dk_usable;          /* entries that can still be appended */
     Py_ssize_t dk_nentries;        /* entries used, holes included */

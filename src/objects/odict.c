@@ -22,7 +22,8 @@
 
 struct _odictobject {
     PyDictObject dict;
-    NjDictKeys *seen_keys; /* the block `first' belongs to (compared only) */
+    NjDictKeys *seen_keys; /* the block `first' belongs to (compared only), if dk_hinted:
+                            * a new one may lie at the address of an old one */
     Py_ssize_t first;      /* no used entry in that block is below it */
     size_t state;          /* bumped by every change of keys or order */
     Py_ssize_t known;      /* items as OrderedDict's own methods left it */
@@ -38,13 +39,24 @@ odict(PyObject *self)
     return (PyODictObject *)self;
 }
 
+static void
+keep_hint(PyODictObject *od, Py_ssize_t first)
+{
+    NjDictKeys *k = od->dict.ma_keys;
+    if (k->dk_usable || k->dk_nentries) { /* not the block that all empty dicts share */
+        k->dk_hinted = 1;
+    }
+    od->seen_keys = k;
+    od->first = first;
+}
+
 /* Lower bound of used positions in the present keys block. */
 static Py_ssize_t *
 first_hint(PyODictObject *od)
 {
-    if (od->seen_keys != od->dict.ma_keys) {
-        od->seen_keys = od->dict.ma_keys;
-        od->first = 0;
+    NjDictKeys *k = od->dict.ma_keys;
+    if (od->seen_keys != k || !k->dk_hinted) {
+        keep_hint(od, 0);
     }
     return &od->first;
 }
@@ -358,7 +370,9 @@ odict_popitem(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject 
     }
     else {
         Py_ssize_t *first = first_hint(od);
-        nj_dict_next(&od->dict, first, &key, &value, &hash);
+        Py_ssize_t pos = *first;
+        nj_dict_next(&od->dict, &pos, &key, &value, &hash);
+        *first = pos - 1; /* where it still is */
     }
     Py_INCREF(key);
     Py_ssize_t n = od->dict.ma_used;
@@ -450,7 +464,7 @@ odict_move_to_end(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
     }
     Py_ssize_t *first = first_hint(od);
     int r = nj_dict_move(&od->dict, v[0], hash, last, first);
-    od->seen_keys = od->dict.ma_keys;
+    keep_hint(od, od->first); /* of the block that is there now */
     if (r <= 0) {
         if (r == 0) {
             nj_raise_key_error(v[0]);

@@ -63,6 +63,31 @@ split_dict(PyObject *dict)
     return ((PyDictObject *)dict)->ma_values != NULL;
 }
 
+static PyObject *
+dict_values(PyObject *obj)
+{
+    if (!inline_values(obj)) {
+        Py_RETURN_NONE;
+    }
+    NjInstValues *v = nj_inst_values(obj);
+    Py_ssize_t n = nj_type_shared_keys(Py_TYPE(obj))->dk_nentries;
+    NJ_OWN values = PyTuple_New(n);
+    for (Py_ssize_t i = 0; values && i < n; i++) {
+        PyObject *o = i < v->capacity ? Py_XNewRef(v->values[i]) : NULL;
+        if (!o && !(o = PyUnicode_FromString("<NULL>"))) {
+            return NULL;
+        }
+        PyTuple_SET_ITEM(values, i, o);
+    }
+    return NJ_TAKE(values);
+}
+
+static uint32_t
+next_keys_version(void)
+{
+    return nj_interp()->containers.next_keys_version + 1;
+}
+
 static Py_ssize_t
 gc_long_lived(void)
 {
@@ -97,7 +122,16 @@ const NjTestHooks nj_test_hooks = {
     .stack_soft_limit = stack_soft_limit,
     .inline_values = inline_values,
     .split_dict = split_dict,
-    .shared_keys_max = NJ_SHARED_KEYS_MAX,
+    .dict_values = dict_values,
+    .next_keys_version = next_keys_version,
+    .static_types = nj_types_static,
+    .slot_names = nj_type_slot_names,
+    .trie_find = nj_trie_find,
+    .trie_with = nj_trie_with,
+    .trie_without = nj_trie_without,
+    .trie_next = nj_trie_next,
+    .trie_size = nj_trie_size,
+    .shared_keys_max = NJ_SHARED_KEYS_MAX + 1,
     .specialize_after = (NJ_COUNTER_WARMUP >> 4) + 1,
     .respecialize_after = (NJ_COUNTER_COOLDOWN >> 4) + 1,
     .gc_long_lived = gc_long_lived,

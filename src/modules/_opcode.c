@@ -201,7 +201,7 @@ static int
 opcode_exec(PyObject *m)
 {
     return PyModule_AddIntConstant(m, "ENABLE_SPECIALIZATION", 1) < 0 ||
-                   PyModule_AddIntConstant(m, "ENABLE_SPECIALIZATION_FT", 0) < 0
+                   PyModule_AddIntConstant(m, "ENABLE_SPECIALIZATION_FT", 1) < 0
                ? -1
                : 0;
 }

@@ -9,9 +9,10 @@
 #include "nj.h"
 
 #include <errno.h>
-#include <math.h>
 #include <pthread.h>
 #include <time.h>
+
+#include "runtime/time_convert.h"
 
 #define METH(name) (PyCFunction)(void *)(name)
 
@@ -23,83 +24,6 @@ static State *
 state_of(PyObject *module)
 {
     return PyModule_GetState(module);
-}
-
-/* ---- numbers to time ---------------------------------------------------------------- */
-
-enum { ROUND_DOWN, ROUND_UP }; /* towards minus infinity, plus infinity */
-
-static int
-time_overflow(const char *ctype)
-{
-    PyErr_Format(PyExc_OverflowError, "timestamp out of range for %s", ctype);
-    return -1;
-}
-
-/* Seconds (int or float) to nanoseconds. */
-static int
-to_nanoseconds(PyObject *o, PyTime_t *out, int round)
-{
-    if (PyFloat_Check(o)) {
-        double x = PyFloat_AS_DOUBLE(o);
-        if (isnan(x)) {
-            PyErr_SetString(PyExc_ValueError, "Invalid value NaN (not a number)");
-            return -1;
-        }
-        volatile double ns = x * 1e9;
-        ns = round == ROUND_UP ? ceil(ns) : floor(ns);
-        if (!(ns >= -0x1p63 && ns < 0x1p63)) {
-            return time_overflow("C PyTime_t");
-        }
-        *out = (PyTime_t)ns;
-        return 0;
-    }
-    NJ_OWN n = PyNumber_Index(o);
-    if (n == NULL) {
-        if (PyErr_ExceptionMatches(PyExc_TypeError)) {
-            PyErr_Format(PyExc_TypeError,
-                         "'%T' object cannot be interpreted as an integer or float", o);
-        }
-        return -1;
-    }
-    int overflow;
-    long long sec = PyLong_AsLongLongAndOverflow(n, &overflow);
-    int64_t ns;
-    if (overflow || __builtin_mul_overflow((int64_t)sec, (int64_t)1000000000, &ns)) {
-        return time_overflow("C PyTime_t");
-    }
-    *out = ns;
-    return 0;
-}
-
-/* Seconds (int or float, floored) to time_t. */
-static int
-to_time_t(PyObject *o, time_t *out)
-{
-    if (PyFloat_Check(o)) {
-        double x = PyFloat_AS_DOUBLE(o);
-        if (isnan(x)) {
-            PyErr_SetString(PyExc_ValueError, "Invalid value NaN (not a number)");
-            return -1;
-        }
-        x = floor(x);
-        if (!(x >= -0x1p63 && x < 0x1p63)) {
-            return time_overflow("platform time_t");
-        }
-        *out = (time_t)x;
-        return 0;
-    }
-    NJ_OWN n = PyNumber_Index(o);
-    if (n == NULL) {
-        return -1;
-    }
-    int overflow;
-    long long sec = PyLong_AsLongLongAndOverflow(n, &overflow);
-    if (overflow) {
-        return time_overflow("platform time_t");
-    }
-    *out = sec;
-    return 0;
 }
 
 /* ---- clocks ------------------------------------------------------------------------- */
@@ -116,20 +40,11 @@ read_clock(clockid_t id, PyTime_t *out)
     return 0;
 }
 
-static double
-as_seconds(PyTime_t t)
-{
-    if (t % 1000000000 == 0) {
-        return (double)(t / 1000000000);
-    }
-    return (double)t / 1e9;
-}
-
 static PyObject *
 clock_seconds(clockid_t id)
 {
     PyTime_t t;
-    return read_clock(id, &t) < 0 ? NULL : PyFloat_FromDouble(as_seconds(t));
+    return read_clock(id, &t) < 0 ? NULL : PyFloat_FromDouble(PyTime_AsSecondsDouble(t));
 }
 
 static PyObject *
@@ -209,7 +124,7 @@ time_clock_settime(PyObject *Py_UNUSED(m), PyObject *args)
     PyObject *o;
     PyTime_t t;
     if (!PyArg_ParseTuple(args, "iO:clock_settime", &id, &o) ||
-        to_nanoseconds(o, &t, ROUND_DOWN) < 0) {
+        _PyTime_FromSecondsObject(&t, o, NJ_ROUND_FLOOR) < 0) {
         return NULL;
     }
     return set_clock(id, t);
@@ -316,7 +231,7 @@ time_sleep(PyObject *Py_UNUSED(m), PyObject *arg)
         return NULL;
     }
     PyTime_t ns;
-    if (to_nanoseconds(arg, &ns, ROUND_UP) < 0) {
+    if (_PyTime_FromSecondsObject(&ns, arg, NJ_ROUND_CEILING) < 0) {
         return NULL;
     }
     if (ns < 0) {
@@ -419,7 +334,7 @@ seconds_arg(PyObject *args, const char *format, time_t *when)
         *when = time(NULL);
         return 0;
     }
-    return to_time_t(o, when);
+    return _PyTime_ObjectToTime_t(o, when, NJ_ROUND_FLOOR);
 }
 
 static PyObject *

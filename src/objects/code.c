@@ -412,7 +412,7 @@ code_get_adaptive(PyObject *self, void *unused)
     for (Py_ssize_t i = 0; i < Py_SIZE(co);) {
         unsigned char op = p[2 * i];
         if (op >= NJ_OP_PRIVATE_FIRST && op <= NJ_OP_PRIVATE_LAST) {
-            p[2 * i] = nj_opcode_deopt[op];
+            p[2 * i] = op == NJ_OP_FLOAT_MIXED ? BINARY_OP_EXTEND : nj_opcode_deopt[op];
         }
         i += 1 + nj_opcode_caches[nj_code_original_opcode(co, (int)i)];
     }

@@ -261,7 +261,9 @@ check_var(PyObject *key)
 static PyObject *
 peek_var(PyContext *c, PyObject *var)
 {
-    return nj_trie_peek(c->vars, var, ((PyContextVar *)var)->hash);
+    PyObject *value;
+    nj_trie_find(c->vars, var, ((PyContextVar *)var)->hash, &value);
+    return value;
 }
 
 static PyObject *
@@ -277,7 +279,8 @@ context_richcompare(PyObject *a, PyObject *b, int op)
         NjTriePos pos = {0};
         PyObject *key, *value;
         while (equal > 0 && nj_trie_next(ma, &pos, &key, &value)) {
-            PyObject *other = nj_trie_peek(mb, key, ((PyContextVar *)key)->hash);
+            PyObject *other;
+            nj_trie_find(mb, key, ((PyContextVar *)key)->hash, &other);
             equal = other ? PyObject_RichCompareBool(value, other, Py_EQ) : 0;
         }
     }
@@ -571,11 +574,11 @@ store(PyThreadState *ts, PyContextVar *var, PyObject *value)
             return -1;
         }
     } else {
-        if (!nj_trie_peek(c->vars, (PyObject *)var, var->hash)) {
-            PyErr_SetObject(PyExc_LookupError, (PyObject *)var);
-            return -1;
-        }
-        if (nj_trie_without(c->vars, (PyObject *)var, var->hash, &map) < 0) {
+        int rc = nj_trie_without(c->vars, (PyObject *)var, var->hash, &map);
+        if (rc <= 0) {
+            if (rc == 0) {
+                PyErr_SetObject(PyExc_LookupError, (PyObject *)var);
+            }
             return -1;
         }
     }

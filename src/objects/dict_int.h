@@ -69,7 +69,7 @@ struct _dictvalues {
 };
 typedef struct _dictvalues NjInstValues;
 
-#define NJ_SHARED_KEYS_MAX 30
+#define NJ_SHARED_KEYS_MAX 29 /* one more makes the dict a combined one */
 
 /* ---- entries ---- */
 

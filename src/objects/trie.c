@@ -60,31 +60,56 @@ nj_trie_size(PyObject *map)
     return map ? ((Node *)map)->count : 0;
 }
 
-PyObject *
-nj_trie_peek(PyObject *map, PyObject *key, Py_hash_t hash)
+/* Are the keys equal? 1/0/-1. Context variables never get past the first test to code of
+ * their own; keys of other kinds may run some, and whoever calls holds the map meanwhile. */
+static int
+same_key(PyObject *a, PyObject *b)
+{
+    return a == b ? 1 : PyObject_RichCompareBool(a, b, Py_EQ);
+}
+
+/* The slot of key in a collision node, -1 if it is not there, -2 with an exception. */
+static Py_ssize_t
+find_collision(const Node *n, PyObject *key)
+{
+    for (Py_ssize_t i = 0; i < Py_SIZE(n); i += 2) {
+        int same = same_key(key, n->slots[i]);
+        if (same) {
+            return same < 0 ? -2 : i;
+        }
+    }
+    return -1;
+}
+
+int
+nj_trie_find(PyObject *map, PyObject *key, Py_hash_t hash, PyObject **value)
 {
     uint32_t h = fold(hash);
+    *value = NULL;
     int shift = 0;
     for (Node *n = (Node *)map; n; shift += BITS) {
         if (n->collision) {
-            for (Py_ssize_t i = 0; i < Py_SIZE(n); i += 2) {
-                if (n->slots[i] == key) {
-                    return n->slots[i + 1];
-                }
+            Py_ssize_t i = find_collision(n, key);
+            if (i >= 0) {
+                *value = n->slots[i + 1];
             }
-            return NULL;
+            return i >= 0 ? 1 : i == -1 ? 0 : -1;
         }
         uint32_t bit = bit_of(h, shift);
         if (!(n->bitmap & bit)) {
-            return NULL;
+            return 0;
         }
         Py_ssize_t i = slot_of(n, bit);
         if (n->slots[i]) {
-            return n->slots[i] == key ? n->slots[i + 1] : NULL;
+            int same = same_key(key, n->slots[i]);
+            if (same > 0) {
+                *value = n->slots[i + 1];
+            }
+            return same;
         }
         n = (Node *)n->slots[i + 1];
     }
-    return NULL;
+    return 0;
 }
 
 /* A copy of n with a pair of empty slots inserted at (gap >= 0) or removed from (gap < 0:
@@ -145,29 +170,24 @@ make_pair_node(int shift, PyObject *k1, uint32_t h1, PyObject *v1, PyObject *k2,
     return n;
 }
 
-/* Hashes of stored keys are asked again where a pair moves down: keys are context
- * variables, whose hash cannot fail. */
-static uint32_t
-key_hash(PyObject *key)
-{
-    return fold(PyObject_Hash(key));
-}
-
+/* n itself when it has that very pair already. Hashes of stored keys are asked again where a
+ * pair moves down. */
 static Node *
 insert(const Node *n, int shift, PyObject *key, uint32_t h, PyObject *value, bool *added)
 {
     if (n->collision) {
-        for (Py_ssize_t i = 0; i < Py_SIZE(n); i += 2) {
-            if (n->slots[i] == key) {
-                Node *c = copy_node(n, -1, -1);
-                if (c) {
-                    Py_SETREF(c->slots[i + 1], Py_NewRef(value));
-                }
-                return c;
-            }
+        Py_ssize_t i = find_collision(n, key);
+        if (i == -2) {
+            return NULL;
         }
-        Node *c = copy_node(n, Py_SIZE(n), -1);
-        if (c) {
+        if (i >= 0 && n->slots[i + 1] == value) {
+            return (Node *)Py_NewRef((PyObject *)n);
+        }
+        Node *c = copy_node(n, i < 0 ? Py_SIZE(n) : -1, -1);
+        if (c && i >= 0) {
+            Py_SETREF(c->slots[i + 1], Py_NewRef(value));
+        }
+        else if (c) {
             c->slots[Py_SIZE(n)] = Py_NewRef(key);
             c->slots[Py_SIZE(n) + 1] = Py_NewRef(value);
             *added = true;
@@ -186,26 +206,36 @@ insert(const Node *n, int shift, PyObject *key, uint32_t h, PyObject *value, boo
         }
         return c;
     }
-    PyObject *fresh;
-    bool becomes_child = true;
-    if (!n->slots[i]) {
+    PyObject *fresh, *other = n->slots[i];
+    int same = other ? same_key(key, other) : 0;
+    if (same < 0) {
+        return NULL;
+    }
+    if (!other) {
         fresh = (PyObject *)insert((Node *)n->slots[i + 1], shift + BITS, key, h, value,
                                    added);
-    } else if (n->slots[i] == key) {
+    }
+    else if (same) {
         fresh = Py_NewRef(value);
-        becomes_child = false;
-    } else {
-        PyObject *other = n->slots[i];
-        fresh = (PyObject *)make_pair_node(shift + BITS, other, key_hash(other),
+    }
+    else {
+        Py_hash_t other_hash = PyObject_Hash(other);
+        if (other_hash == -1) {
+            return NULL;
+        }
+        fresh = (PyObject *)make_pair_node(shift + BITS, other, fold(other_hash),
                                            n->slots[i + 1], key, h, value);
         *added = true;
     }
-    Node *c = fresh ? copy_node(n, -1, -1) : NULL;
-    if (!c) {
+    bool unchanged = fresh == n->slots[i + 1];
+    Node *c = unchanged ? (Node *)Py_NewRef((PyObject *)n)
+              : fresh   ? copy_node(n, -1, -1)
+                        : NULL;
+    if (!c || unchanged) {
         Py_XDECREF(fresh);
-        return NULL;
+        return c;
     }
-    if (becomes_child) {
+    if (!same) {
         Py_CLEAR(c->slots[i]);
     }
     Py_SETREF(c->slots[i + 1], fresh);
@@ -227,31 +257,38 @@ nj_trie_with(PyObject *map, PyObject *key, Py_hash_t hash, PyObject *value)
     }
     bool added = false;
     Node *root = insert((Node *)map, 0, key, h, value, &added);
-    if (root) {
+    if (root && root != (Node *)map) {
         root->count = ((Node *)map)->count + added;
     }
     return (PyObject *)root;
 }
 
-/* n without key: *out is the new node, or NULL when nothing is left. 0/-1. A child with a
- * single pair is left in place: it stays correct, and maps rarely shrink. */
+/* n without key: *out is the new node, or NULL when nothing is left. 1, 0 if key is not
+ * there, -1. A child with a single pair is left in place: it stays correct, and maps rarely
+ * shrink. */
 static int
 removed(const Node *n, int shift, PyObject *key, uint32_t h, Node **out)
 {
     *out = NULL;
-    Py_ssize_t i = 0;
+    Py_ssize_t i;
     uint32_t bit = 0;
     if (n->collision) {
-        while (n->slots[i] != key) {
-            i += 2;
+        i = find_collision(n, key);
+        if (i < 0) {
+            return i == -1 ? 0 : -1;
         }
-    } else {
+    }
+    else {
         bit = bit_of(h, shift);
+        if (!(n->bitmap & bit)) {
+            return 0;
+        }
         i = slot_of(n, bit);
         if (!n->slots[i]) {
             Node *child;
-            if (removed((Node *)n->slots[i + 1], shift + BITS, key, h, &child) < 0) {
-                return -1;
+            int rc = removed((Node *)n->slots[i + 1], shift + BITS, key, h, &child);
+            if (rc <= 0) {
+                return rc;
             }
             if (child) {
                 Node *c = copy_node(n, -1, -1);
@@ -261,12 +298,18 @@ removed(const Node *n, int shift, PyObject *key, uint32_t h, Node **out)
                 }
                 Py_SETREF(c->slots[i + 1], (PyObject *)child);
                 *out = c;
-                return 0;
+                return 1;
+            }
+        }
+        else {
+            int same = same_key(key, n->slots[i]);
+            if (same <= 0) {
+                return same;
             }
         }
     }
     if (Py_SIZE(n) == 2) {
-        return 0;
+        return 1;
     }
     Node *c = copy_node(n, -1, i);
     if (!c) {
@@ -274,21 +317,20 @@ removed(const Node *n, int shift, PyObject *key, uint32_t h, Node **out)
     }
     c->bitmap &= ~bit;
     *out = c;
-    return 0;
+    return 1;
 }
 
 int
 nj_trie_without(PyObject *map, PyObject *key, Py_hash_t hash, PyObject **out)
 {
-    Node *root;
-    if (removed((Node *)map, 0, key, fold(hash), &root) < 0) {
-        return -1;
-    }
+    Node *root = NULL;
+    *out = NULL;
+    int rc = map ? removed((Node *)map, 0, key, fold(hash), &root) : 0;
     if (root) {
         root->count = ((Node *)map)->count - 1;
     }
     *out = (PyObject *)root;
-    return 0;
+    return rc;
 }
 
 bool

@@ -12,17 +12,18 @@
 
 extern PyTypeObject NjTrieNode_Type;
 
-/* A map is a root node, or NULL when empty (both borrowed in arguments). Keys are compared
- * by identity: context variables have no other equality. */
+/* A map is a root node, or NULL when empty (both borrowed in arguments). */
 
 /* The number of pairs. */
 Py_ssize_t nj_trie_size(PyObject *map);
-/* The value of key, borrowed, or NULL without an exception. */
-PyObject *nj_trie_peek(PyObject *map, PyObject *key, Py_hash_t hash);
-/* A new map in which key has value; NULL with MemoryError. */
+/* 1 and the value of key, borrowed; 0 if it is not there; -1 if a comparison failed, which
+ * those of context variables do not. */
+int nj_trie_find(PyObject *map, PyObject *key, Py_hash_t hash, PyObject **value);
+/* A new map in which key has value, or map itself if it has that already; NULL with an
+ * exception. */
 NJ_MUST PyObject *nj_trie_with(PyObject *map, PyObject *key, Py_hash_t hash,
                                PyObject *value);
-/* Stores in *out a new map without key (NULL if empty). key must be in map. 0/-1. */
+/* 1 and in *out a new map without key (NULL if empty); 0 if key is not there; -1. */
 NJ_MUST int nj_trie_without(PyObject *map, PyObject *key, Py_hash_t hash, PyObject **out);
 
 /* Walks the pairs in a fixed order: pos starts zeroed. False at the end; key and value are

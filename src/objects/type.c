@@ -1613,6 +1613,16 @@ static PyTypeObject *const static_types[] = {
     &NjBufferWrapper_Type,
 };
 
+PyObject *
+nj_types_static(void)
+{
+    NJ_OWN list = PyList_New(NJ_ARRAY_LEN(static_types));
+    for (size_t i = 0; list && i < NJ_ARRAY_LEN(static_types); i++) {
+        PyList_SET_ITEM(list, i, Py_NewRef((PyObject *)static_types[i]));
+    }
+    return NJ_TAKE(list);
+}
+
 static void
 immortalize_deep(PyObject *op)
 {

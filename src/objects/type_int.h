@@ -27,6 +27,9 @@ PyAPI_FUNC(PyObject *)
 
 /* ---- life cycle ------------------------------------------------------------------- */
 
+/* New lists: the types of builtin_types.def; the names of slotdefs, some twice. */
+NJ_MUST PyObject *nj_types_static(void);
+NJ_MUST PyObject *nj_type_slot_names(void);
 /* Readies every type of builtin_types.def, once per process, in the main interpreter,
  * after str and the id table stand. Then calls nj_types_interp_init. 0 or -1. */
 NJ_MUST int nj_types_init(NjInterp *interp);

@@ -1434,6 +1434,16 @@ static struct wrapperbase slotdefs[] = {
 
 enum { NSLOTDEFS = NJ_ARRAY_LEN(slotdefs) };
 
+PyObject *
+nj_type_slot_names(void)
+{
+    NJ_OWN list = PyList_New(NSLOTDEFS);
+    for (int i = 0; list && i < NSLOTDEFS; i++) {
+        PyList_SET_ITEM(list, i, Py_NewRef(slotdefs[i].name_strobj));
+    }
+    return NJ_TAKE(list);
+}
+
 /* Name -> indices of its entries in slotdefs: open addressing by the (interned) name's
  * address. Filled once at start-up, read-only afterwards. */
 enum { NAME_TABLE = 256, PER_NAME = 2 };

@@ -105,6 +105,25 @@
         goto start_generator;                                                          \
     } while (0)
 
+/* SEND to a generator or coroutine that can run in this loop */
+#define CAN_SEND_INSIDE(receiver)                                                      \
+    ((Py_IS_TYPE(receiver, &PyGen_Type) || Py_IS_TYPE(receiver, &PyCoro_Type)) &&      \
+     ((struct _PyGenObject *)(receiver))->gi_frame_state < NJ_GEN_EXECUTING &&         \
+     (((struct _PyGenObject *)(receiver))->gi_frame_state != NJ_GEN_CREATED ||         \
+      (sp[-1].bits | 1) == NONE_WORD.bits) &&                                          \
+     oparg < 60000 && NO_EVAL_HOOK())
+#define SEND_INSIDE(receiver)                                                          \
+    do {                                                                               \
+        Value v_ = nj_value_own(*--sp);                                                \
+        frame->stackpointer = sp;                                                      \
+        frame->return_offset = (uint16_t)(2 + oparg);                                  \
+        ENTER_GENERATOR((struct _PyGenObject *)(receiver), v_);                        \
+    } while (0)
+/* LOAD_SUPER_ATTR as the built-in super would do it */
+#define IS_SUPER_OF_CLASS(super, cls)                                                  \
+    (nj_value_ptr(super) == (PyObject *)&PySuper_Type && !nj_value_is_int(cls) &&      \
+     PyType_Check(nj_value_ptr(cls)))
+
 #define CHECK_BREAKER()                                                                \
     do {                                                                               \
         if (NJ_UNLIKELY(tstate->eval_breaker & 0xff)) {                                \
@@ -137,6 +156,13 @@
         this_instr[1].counter = (uint16_t)(c_ - 16);                                   \
     } while (0)
 #define ADAPT_MAYBE(call) ADAPT(call)
+/* once a general instruction has been run; not where it is run for an instrumented one */
+#define BECOME(from, to)                                                               \
+    do {                                                                               \
+        if (this_instr->op.code == (from)) {                                           \
+            this_instr->op.code = (to);                                                \
+        }                                                                              \
+    } while (0)
 /* in a specialized instruction: the guess was wrong, run the general form */
 #define MISS(general)                                                                  \
     do {                                                                               \
@@ -436,7 +462,7 @@ start_frame:
         goto frame_failed;
     }
     RELOAD();
-    if (NJ_LIKELY(ip->op.code == RESUME &&
+    if (NJ_LIKELY(ip->op.code == RESUME_CHECK &&
                   tstate->eval_breaker == CODE()->_co_instrumentation_version)) {
         frame->instr_ptr = ip++;
     }
@@ -449,14 +475,14 @@ start_generator:
         goto frame_failed;
     }
     RELOAD();
-    if (NJ_LIKELY(ip->op.code == RESUME &&
+    if (NJ_LIKELY(ip->op.code == RESUME_CHECK &&
                   tstate->eval_breaker == CODE()->_co_instrumentation_version)) {
         frame->instr_ptr = ip++;
         if (ip->op.code == JUMP_BACKWARD_NO_INTERRUPT) {
             /* in the middle of a `yield from' or `await': on to the inner one at once */
             NjCodeUnit *send = ip + 1 - ip->op.arg;
             PyObject *inner = nj_value_is_int(sp[-2]) ? NULL : nj_value_ptr(sp[-2]);
-            if (send->op.code == SEND && inner != NULL &&
+            if (nj_opcode_deopt[send->op.code] == SEND && inner != NULL &&
                 (Py_IS_TYPE(inner, &PyGen_Type) || Py_IS_TYPE(inner, &PyCoro_Type)) &&
                 (((struct _PyGenObject *)inner)->gi_frame_state == NJ_GEN_SUSPENDED ||
                  ((struct _PyGenObject *)inner)->gi_frame_state ==

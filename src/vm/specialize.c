@@ -13,6 +13,7 @@
  */
 #include "nj.h"
 
+#include <math.h>
 #include <opcode_ids.h>
 
 #include "vm/vm_int.h"
@@ -161,6 +162,9 @@ nj_specialize_to_bool(Value v, NjCodeUnit *instr)
     else if (tp == &PyUnicode_Type) {
         become(instr, TO_BOOL_STR);
     }
+    else if (tp == &_PyNone_Type) {
+        become(instr, TO_BOOL_NONE);
+    }
     else if ((tp->tp_flags & Py_TPFLAGS_HEAPTYPE) &&
              (tp->tp_as_number == NULL || tp->tp_as_number->nb_bool == NULL) &&
              (tp->tp_as_mapping == NULL || tp->tp_as_mapping->mp_length == NULL) &&
@@ -192,6 +196,17 @@ simple_method(PyTypeObject *tp, PyObject *name, int argcount)
     return f;
 }
 
+/* A float or an int of one word as a double; NaN for larger ones. */
+static double
+plain_number(Value v)
+{
+    intptr_t i;
+    if (nj_value_as_int(v, &i)) {
+        return (double)i;
+    }
+    return nj_value_type(v) == &PyFloat_Type ? PyFloat_AS_DOUBLE(nj_value_ptr(v)) : NAN;
+}
+
 void
 nj_specialize_binary_op(NjFrame *f, Value a, Value b, NjCodeUnit *instr, int op)
 {
@@ -199,15 +214,15 @@ nj_specialize_binary_op(NjFrame *f, Value a, Value b, NjCodeUnit *instr, int op)
     bool add = op == 0 || op == 13, sub = op == 10 || op == 23, mul = op == 5 || op == 18,
          div = op == 11 || op == 24;
     if (op == 26) { /* subscript */
-        if (ta == &PyList_Type && nj_value_is_int(b)) {
+        if (ta == &PyList_Type && is_int(b)) {
             become(instr, BINARY_OP_SUBSCR_LIST_INT);
             return;
         }
-        if (ta == &PyTuple_Type && nj_value_is_int(b)) {
+        if (ta == &PyTuple_Type && is_int(b)) {
             become(instr, BINARY_OP_SUBSCR_TUPLE_INT);
             return;
         }
-        if (ta == &PyUnicode_Type && nj_value_is_int(b)) {
+        if (ta == &PyUnicode_Type && is_int(b)) {
             become(instr, BINARY_OP_SUBSCR_STR_INT);
             return;
         }
@@ -244,6 +259,12 @@ nj_specialize_binary_op(NjFrame *f, Value a, Value b, NjCodeUnit *instr, int op)
     if ((ta == &PyFloat_Type || ta == &PyLong_Type) &&
         (tb == &PyFloat_Type || tb == &PyLong_Type) &&
         (ta == &PyFloat_Type || tb == &PyFloat_Type || div) && (add || sub || mul || div)) {
+        /* what went wrong once goes wrong again: zero divisors, NaN */
+        double x = plain_number(a), y = plain_number(b);
+        if (x != x || y != y || (div && y == 0.0)) {
+            back_off(instr);
+            return;
+        }
         become(instr, NJ_OP_FLOAT_MIXED);
         return;
     }
@@ -341,6 +362,18 @@ nj_specialize_for_iter(Value iter, NjCodeUnit *instr, int oparg)
     }
     else if (tp == &PyGen_Type && oparg <= 60000) {
         become(instr, FOR_ITER_GEN);
+    }
+    else {
+        back_off(instr);
+    }
+}
+
+void
+nj_specialize_send(PyObject *receiver, NjCodeUnit *instr, int oparg)
+{
+    if ((Py_IS_TYPE(receiver, &PyGen_Type) || Py_IS_TYPE(receiver, &PyCoro_Type)) &&
+        oparg <= 60000) {
+        become(instr, SEND_GEN);
     }
     else {
         back_off(instr);
@@ -600,6 +633,11 @@ specialize_load_attr(NjFrame *f, PyObject *o, NjCodeUnit *instr, PyObject *name,
             become(instr, LOAD_ATTR_PROPERTY);
             return true;
         }
+        if (name == NJ_ID(__class__) && d == nj_type_find(&PyBaseObject_Type, name)) {
+            instr[4].cache = (uint16_t)offsetof(PyObject, ob_type);
+            become(instr, LOAD_ATTR_SLOT);
+            return true;
+        }
         return false;
     }
     if (d != NULL && (Py_TYPE(d)->tp_flags & Py_TPFLAGS_METHOD_DESCRIPTOR)) {
@@ -632,6 +670,17 @@ nj_specialize_load_attr(NjFrame *f, Value owner, NjCodeUnit *instr, PyObject *na
 {
     if (nj_value_is_int(owner) ||
         !specialize_load_attr(f, nj_value_ptr(owner), instr, name, method)) {
+        back_off(instr);
+    }
+}
+
+void
+nj_specialize_load_super(Value super, Value cls, NjCodeUnit *instr, int method)
+{
+    if (nj_value_ptr(super) == (PyObject *)&PySuper_Type && PyType_Check(nj_value_ptr(cls))) {
+        become(instr, method ? LOAD_SUPER_ATTR_METHOD : LOAD_SUPER_ATTR_ATTR);
+    }
+    else {
         back_off(instr);
     }
 }
@@ -826,6 +875,10 @@ nj_specialize_call(NjFrame *f, Value callable, Value self, NjCodeUnit *instr, in
         bool has_self = !nj_value_is_null(self);
         if (PyFunction_Check(c)) {
             done = specialize_py_call(c, instr, nargs + has_self, CALL_PY_EXACT_ARGS);
+            if (!done && ((PyFunctionObject *)c)->vectorcall == nj_func_vectorcall) {
+                become(instr, CALL_PY_GENERAL);
+                done = true;
+            }
         }
         else if (PyMethod_Check(c) && !has_self) {
             PyObject *func = PyMethod_GET_FUNCTION(c);

@@ -251,6 +251,8 @@ nj_compare_int(int op, intptr_t a, intptr_t b)
 #define NJ_COUNTER_COOLDOWN ((52 << 4) | 0)
 
 void nj_specialize_to_bool(Value v, NjCodeUnit *instr);
+void nj_specialize_load_super(Value super, Value cls, NjCodeUnit *instr, int method);
+void nj_specialize_send(PyObject *receiver, NjCodeUnit *instr, int oparg);
 void nj_specialize_binary_op(NjFrame *f, Value a, Value b, NjCodeUnit *instr, int oparg);
 void nj_specialize_compare_op(Value a, Value b, NjCodeUnit *instr, int oparg);
 void nj_specialize_contains_op(Value container, NjCodeUnit *instr);

@@ -214,6 +214,55 @@ has_split_table(PyObject *m, PyObject *o)
 }
 
 static PyObject *
+get_object_dict_values(PyObject *m, PyObject *o)
+{
+    return HOOKS->dict_values(o);
+}
+
+static PyObject *
+get_next_dict_keys_version(PyObject *m, PyObject *unused)
+{
+    return PyLong_FromUInt32(HOOKS->next_keys_version());
+}
+
+static PyObject *
+get_static_builtin_types(PyObject *m, PyObject *unused)
+{
+    return HOOKS->static_types();
+}
+
+static PyObject *
+identify_type_slot_wrappers(PyObject *m, PyObject *unused)
+{
+    return HOOKS->slot_names();
+}
+
+static PyObject *
+call_nothing(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    Py_RETURN_NONE;
+}
+
+/* Makes calls of a Python function do nothing. */
+static PyObject *
+set_vectorcall_nop(PyObject *m, PyObject *o)
+{
+    if (!PyFunction_Check(o)) {
+        PyErr_SetString(PyExc_TypeError, "expected function");
+        return NULL;
+    }
+    PyFunction_SetVectorcall((PyFunctionObject *)o, call_nothing);
+    Py_RETURN_NONE;
+}
+
+/* Counting of references is never put off in a build with a GIL. */
+static PyObject *
+has_deferred_refcount(PyObject *m, PyObject *o)
+{
+    Py_RETURN_FALSE;
+}
+
+static PyObject *
 type_assign_specific_version_unsafe(PyObject *m, PyObject *args)
 {
     PyObject *type;
@@ -425,6 +474,12 @@ new_instruction_sequence(PyObject *m, PyObject *unused)
 }
 
 static PyObject *
+new_hamt(PyObject *m, PyObject *unused)
+{
+    return hamt_new(state_of(m)->hamt);
+}
+
+static PyObject *
 compiler_cleandoc(PyObject *m, PyObject *args, PyObject *kwds)
 {
     static char *names[] = {"doc", NULL};
@@ -531,6 +586,13 @@ static PyMethodDef methods[] = {
     {"is_static_immortal", is_static_immortal, METH_O},
     {"has_inline_values", has_inline_values, METH_O},
     {"has_split_table", has_split_table, METH_O},
+    {"get_object_dict_values", get_object_dict_values, METH_O},
+    {"get_next_dict_keys_version", get_next_dict_keys_version, METH_NOARGS},
+    {"get_static_builtin_types", get_static_builtin_types, METH_NOARGS},
+    {"identify_type_slot_wrappers", identify_type_slot_wrappers, METH_NOARGS},
+    {"set_vectorcall_nop", set_vectorcall_nop, METH_O},
+    {"has_deferred_refcount", has_deferred_refcount, METH_O},
+    {"hamt", new_hamt, METH_NOARGS},
     {"type_assign_specific_version_unsafe", type_assign_specific_version_unsafe, METH_VARARGS},
     {"dict_getitem_knownhash", dict_getitem_knownhash, METH_VARARGS},
     {"set_update", set_update, METH_VARARGS},
@@ -562,7 +624,12 @@ module_exec(PyObject *m)
 {
     State *s = state_of(m);
     s->instrseq = (PyTypeObject *)PyType_FromModuleAndSpec(m, &instrseq_spec, NULL);
-    if (!s->instrseq || PyModule_AddFunctions(m, interp_methods) < 0 ||
+    s->hamt = (PyTypeObject *)PyType_FromModuleAndSpec(m, &hamt_spec, NULL);
+    s->hamt_iter = (PyTypeObject *)PyType_FromModuleAndSpec(m, &hamt_iter_spec, NULL);
+    if (!s->instrseq || !s->hamt || !s->hamt_iter ||
+        PyModule_AddFunctions(m, interp_methods) < 0 ||
+        PyModule_AddFunctions(m, time_methods) < 0 ||
+        PyModule_AddIntConstant(m, "SIZEOF_PYOBJECT", sizeof(PyObject)) < 0 ||
         PyModule_AddFunctions(m, selftest_methods) < 0 ||
         PyModule_AddIntConstant(m, "SIZEOF_PYGC_HEAD", 2 * sizeof(void *)) < 0 ||
         PyModule_AddIntConstant(m, "SIZEOF_MANAGED_PRE_HEADER", 2 * sizeof(void *)) < 0 ||
@@ -581,6 +648,8 @@ static int
 module_traverse(PyObject *m, visitproc visit, void *arg)
 {
     Py_VISIT(state_of(m)->instrseq);
+    Py_VISIT(state_of(m)->hamt);
+    Py_VISIT(state_of(m)->hamt_iter);
     return 0;
 }
 
@@ -588,6 +657,8 @@ static int
 module_clear(PyObject *m)
 {
     Py_CLEAR(state_of(m)->instrseq);
+    Py_CLEAR(state_of(m)->hamt);
+    Py_CLEAR(state_of(m)->hamt_iter);
     return 0;
 }
 

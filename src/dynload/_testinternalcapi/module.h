@@ -12,6 +12,8 @@
 
 typedef struct State {
     PyTypeObject *instrseq;
+    PyTypeObject *hamt;
+    PyTypeObject *hamt_iter; /* of keys, values and items */
 } State;
 
 /* exported, but in no public header */
@@ -30,6 +32,14 @@ NJ_MUST PyObject *instrseq_new(PyTypeObject *type);
 /* The instructions with labels resolved, as a list of tuples of six ints. */
 NJ_MUST PyObject *instrseq_code(PyObject *o);
 NJ_MUST PyObject *instrseq_from(PyTypeObject *type, PyObject *code, PyObject *nested);
+
+/* hamt.c */
+extern PyType_Spec hamt_spec __attribute__((visibility("hidden")));
+extern PyType_Spec hamt_iter_spec __attribute__((visibility("hidden")));
+NJ_MUST PyObject *hamt_new(PyTypeObject *type); /* an empty one */
+
+/* time.c: conversions of times */
+extern PyMethodDef time_methods[] __attribute__((visibility("hidden")));
 
 /* interp.c: interpreters and pending calls; selftest.c: test_* functions */
 extern PyMethodDef interp_methods[] __attribute__((visibility("hidden")));

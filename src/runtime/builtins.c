@@ -22,8 +22,8 @@
 
 /* The text of a source argument. *hold keeps it alive (new reference). str sets
  * PyCF_IGNORE_COOKIE. */
-static const char *
-source_text(PyObject *src, const char *func, const char *what, PyCompilerFlags *cf,
+const char *
+nj_source_text(PyObject *src, const char *func, const char *what, PyCompilerFlags *cf,
             Py_ssize_t *size, PyObject **hold)
 {
     const char *s;
@@ -159,7 +159,7 @@ builtin_compile(PyObject *m, PyObject *const *args, Py_ssize_t nargs, PyObject *
     Py_ssize_t size;
     PyObject *hold;
     const char *text =
-        source_text(a[0], "compile", "string, bytes or AST", &cf, &size, &hold);
+        nj_source_text(a[0], "compile", "string, bytes or AST", &cf, &size, &hold);
     if (!text) {
         return NULL;
     }
@@ -251,7 +251,7 @@ builtin_eval(PyObject *m, PyObject *const *args, Py_ssize_t nargs, PyObject *kwn
     Py_ssize_t size;
     PyObject *hold_;
     const char *text =
-        source_text(a[0], "eval", "string, bytes or code", &cf, &size, &hold_);
+        nj_source_text(a[0], "eval", "string, bytes or code", &cf, &size, &hold_);
     if (!text) {
         return NULL;
     }
@@ -358,7 +358,7 @@ builtin_exec(PyObject *m, PyObject *const *args, Py_ssize_t nargs, PyObject *kwn
         Py_ssize_t size;
         PyObject *hold_;
         const char *text =
-            source_text(a[0], "exec", "string, bytes or code", &cf, &size, &hold_);
+            nj_source_text(a[0], "exec", "string, bytes or code", &cf, &size, &hold_);
         if (!text) {
             return NULL;
         }

@@ -55,20 +55,25 @@ nj_gil_after_fork(NjGil *gil)
     gil->holder = nj_tstate();
 }
 
+/* The process or the interpreter is going down and this thread is not the one to do it. */
+static bool
+must_hang(PyThreadState *tstate)
+{
+    NjInterp *interp = tstate->interp;
+    unsigned long me = PyThread_get_thread_ident();
+    PyThreadState *fin = __atomic_load_n(&nj_runtime.finalizing, __ATOMIC_ACQUIRE);
+    if (NJ_UNLIKELY(fin && fin != tstate && fin->thread_id != me)) {
+        return true;
+    }
+    PyThreadState *ifin = __atomic_load_n(&interp->rt.finalizing, __ATOMIC_ACQUIRE);
+    return NJ_UNLIKELY(ifin && ifin != tstate && interp->rt.finalizing_thread != me) ||
+           NJ_UNLIKELY(__atomic_load_n(&interp->rt.ended, __ATOMIC_ACQUIRE));
+}
+
 static void
 hang_if_finalizing(PyThreadState *tstate)
 {
-    PyThreadState *fin = __atomic_load_n(&nj_runtime.finalizing, __ATOMIC_ACQUIRE);
-    if (NJ_UNLIKELY(fin && fin != tstate &&
-                    fin->thread_id != PyThread_get_thread_ident())) {
-        for (;;) {
-            pause();
-        }
-    }
-    PyThreadState *ifin =
-        __atomic_load_n(&tstate->interp->rt.finalizing, __ATOMIC_ACQUIRE);
-    if (NJ_UNLIKELY(ifin && ifin != tstate &&
-                    ifin->thread_id != PyThread_get_thread_ident())) {
+    if (must_hang(tstate)) {
         for (;;) {
             pause();
         }
@@ -112,9 +117,7 @@ nj_gil_take(PyThreadState *tstate)
     pthread_mutex_unlock(&gil->mutex);
     tstate->holds_gil = 1;
     nj_break_clear(tstate, NJ_BREAK_GIL);
-    PyThreadState *fin = __atomic_load_n(&nj_runtime.finalizing, __ATOMIC_ACQUIRE);
-    if (NJ_UNLIKELY(fin && fin != tstate &&
-                    fin->thread_id != PyThread_get_thread_ident())) {
+    if (must_hang(tstate)) {
         nj_gil_drop(tstate, true);
         hang_if_finalizing(tstate);
     }

@@ -90,6 +90,18 @@ typedef struct NjRuntimeThread {
     void *thread_handle;  /* _thread: handle of this thread */
 } NjRuntimeThread;
 
+/* --- exchange with other interpreters (crossinterp.c) --------------------------------- */
+
+typedef struct NjXType NjXType;
+
+typedef struct NjXState {
+    NjXType *types;           /* heap types whose instances are shareable */
+    PyObject *fake_mains;     /* dict: path of a script -> module that it was run in */
+    PyObject *not_shareable;  /* NotShareableError */
+    PyObject *buffer_type;    /* CrossInterpreterBufferView */
+    PyThreadState *running;   /* the thread that runs __main__, or NULL; atomic */
+} NjXState;
+
 /* What an interpreter may do: its configuration, as bits that Python code sees. */
 enum {
     NJ_FEATURE_MAIN_OBMALLOC = 1 << 5,
@@ -110,7 +122,7 @@ typedef struct NjInterpRuntime {
     PyConfig config;
     bool has_config;
     bool own_gil_used;
-    int whence;
+    int whence; /* crossinterp.h */
     Py_ssize_t n_interactive; /* statements compiled for the prompt */
     PyObject *audit_hooks;    /* list of Python hooks, or NULL */
     PyObject *mod_by_index;   /* list: PyState_FindModule */
@@ -134,6 +146,8 @@ typedef struct NjInterpRuntime {
     PyObject *frozen_cache; /* name -> code of frozen modules */
     PyObject *fromlist_handler;
     PyThreadState *finalizing; /* the thread that finalizes this interpreter */
+    unsigned long finalizing_thread; /* its OS thread */
+    bool ended; /* only threads that never return still refer to it */
     bool initialized;
     bool site_done;
     bool shutting_down;
@@ -144,6 +158,7 @@ typedef struct NjInterpRuntime {
     long feature_flags;
     bool isolated_exts;       /* single-phase extensions refused */
     int multi_interp_override;
+    NjXState xi;
     NjWarnState warn;
     NjAtExit atexit;
     PyObject *sys_private; /* dict: types sys.* functions need, hidden from users */

@@ -12,8 +12,10 @@
 #include "nj.h"
 
 #include "objects/dict_int.h"
+#include "objects/exc_int.h"
 #include "objects/str.h"
 #include "objects/type_int.h"
+#include "runtime/crossinterp.h"
 #include "runtime/dump.h"
 #include "runtime/runtime.h"
 #include "vm/perf_map.h"
@@ -245,6 +247,7 @@ nj_init_from_config(const PyConfig *src)
     if (!ts) {
         return PyStatus_NoMemory();
     }
+    interp->rt.whence = NJ_WHENCE_RUNTIME;
     interp->rt.config = config;
     memset(&config, 0, sizeof config);
     interp->rt.has_config = true;
@@ -454,6 +457,16 @@ free_interp(NjInterp *interp)
     PyInterpreterState_Delete(interp);
 }
 
+/* Threads that come for the interpreter from now on never return. */
+static void
+mark_finalizing(NjInterp *interp, PyThreadState *ts)
+{
+    interp->rt.finalizing_thread = ts->thread_id;
+    __atomic_store_n(&interp->rt.finalizing, ts, __ATOMIC_RELEASE);
+}
+
+static void end_other_interps(NjInterp *me);
+
 static int
 finalize(bool whole)
 {
@@ -467,6 +480,9 @@ finalize(bool whole)
     nj_pending_run(interp);
     PyErr_Clear();
     nj_atexit_run(interp);
+    if (nj_is_main_interp(interp)) {
+        end_other_interps(interp);
+    }
     if (nj_flush_std_files() < 0) {
         status = -1;
     }
@@ -474,7 +490,7 @@ finalize(bool whole)
         PyErr_Clear();
     }
     __atomic_store_n(&nj_runtime.finalizing, ts, __ATOMIC_RELEASE);
-    interp->rt.finalizing = ts;
+    mark_finalizing(interp, ts);
     nj_runtime.initialized = false;
     if (nj_is_main_interp(interp)) {
         nj_signals_fini();
@@ -526,7 +542,12 @@ Py_Exit(int status)
 int
 Py_RunMain(void)
 {
-    int code = nj_run_main(nj_tstate());
+    PyThreadState *ts = nj_tstate();
+    if (nj_interp_set_running_main(ts) < 0) {
+        PyErr_Clear(); /* an embedder runs it already */
+    }
+    int code = nj_run_main(ts);
+    nj_interp_clear_running_main(ts);
     if (finalize(false) < 0) {
         code = 120;
     }
@@ -604,8 +625,8 @@ Py_FatalError(const char *msg)
 
 /* --- other interpreters --------------------------------------------------------------------------- */
 
-PyStatus
-Py_NewInterpreterFromConfig(PyThreadState **out, const PyInterpreterConfig *c)
+static PyStatus
+new_interpreter(PyThreadState **out, const PyInterpreterConfig *c, int whence)
 {
     *out = NULL;
     if (!nj_runtime.initialized) {
@@ -626,7 +647,7 @@ Py_NewInterpreterFromConfig(PyThreadState **out, const PyInterpreterConfig *c)
         return st;
     }
     interp->rt.has_config = true;
-    interp->rt.whence = 1;
+    interp->rt.whence = whence;
     interp->rt.own_gil_used = c->gil == PyInterpreterConfig_OWN_GIL;
     if (!interp->rt.own_gil_used) {
         interp->rt.gil = nj_runtime.main->rt.gil;
@@ -661,12 +682,18 @@ Py_NewInterpreterFromConfig(PyThreadState **out, const PyInterpreterConfig *c)
     return st;
 }
 
+PyStatus
+Py_NewInterpreterFromConfig(PyThreadState **out, const PyInterpreterConfig *c)
+{
+    return new_interpreter(out, c, NJ_WHENCE_CAPI);
+}
+
 PyThreadState *
 Py_NewInterpreter(void)
 {
     PyThreadState *ts = NULL;
     const PyInterpreterConfig c = _PyInterpreterConfig_LEGACY_INIT;
-    PyStatus st = Py_NewInterpreterFromConfig(&ts, &c);
+    PyStatus st = new_interpreter(&ts, &c, NJ_WHENCE_LEGACY_CAPI);
     if (PyStatus_Exception(st)) {
         Py_ExitStatusException(st);
     }
@@ -687,10 +714,83 @@ Py_EndInterpreter(PyThreadState *ts)
     nj_pending_run(interp);
     PyErr_Clear();
     nj_atexit_run(interp);
-    if (interp->threads != ts || ts->next) {
-        _Py_FatalErrorFunc(__func__, "not the last thread");
-    }
-    __atomic_store_n(&interp->rt.finalizing, ts, __ATOMIC_RELEASE);
+    mark_finalizing(interp, ts);
     end_interp(ts);
     free_interp(interp);
+}
+
+NjInterp *
+nj_interp_create(const PyInterpreterConfig *c, int whence)
+{
+    PyThreadState *home = nj_tstate(), *ts;
+    PyStatus st = new_interpreter(&ts, c, whence);
+    if (PyStatus_Exception(st)) {
+        PyThreadState_Swap(home);
+        PyErr_SetString(PyExc_InterpreterError, "sub-interpreter creation failed");
+        return NULL;
+    }
+    NjInterp *interp = ts->interp;
+    PyThreadState_Clear(ts);
+    PyThreadState_DeleteCurrent();
+    PyThreadState_Swap(home);
+    return interp;
+}
+
+void
+nj_interp_end(NjInterp *interp)
+{
+    PyThreadState *home = nj_tstate();
+    if (!interp->rt.initialized) {
+        /* nothing ran in it yet */
+        PyInterpreterState_Delete(interp);
+        return;
+    }
+    PyThreadState *ts = nj_tstate_new(interp, 2);
+    if (!ts) {
+        return; /* it stays */
+    }
+    PyThreadState_Swap(ts);
+    Py_EndInterpreter(ts);
+    PyThreadState_Swap(home);
+}
+
+void
+nj_interp_incref(NjInterp *interp)
+{
+    __atomic_add_fetch(&interp->rt.idref, 1, __ATOMIC_ACQ_REL);
+}
+
+void
+nj_interp_decref(NjInterp *interp)
+{
+    if (__atomic_sub_fetch(&interp->rt.idref, 1, __ATOMIC_ACQ_REL) == 0 &&
+        interp->rt.requires_idref && interp != nj_interp()) {
+        nj_interp_end(interp);
+    }
+}
+
+/* What the program left of other interpreters. */
+static void
+end_other_interps(NjInterp *me)
+{
+    bool told = false;
+    for (;;) {
+        pthread_mutex_lock(&nj_runtime.lock);
+        NjInterp *other = nj_runtime.interps;
+        while (other && other == me) {
+            other = other->next;
+        }
+        pthread_mutex_unlock(&nj_runtime.lock);
+        if (!other) {
+            return;
+        }
+        if (!told && PyErr_WarnEx(PyExc_RuntimeWarning,
+                                  "remaining subinterpreters; "
+                                  "close them with Interpreter.close()",
+                                  0) < 0) {
+            PyErr_FormatUnraisable("Exception ignored while finalizing subinterpreters");
+        }
+        told = true;
+        nj_interp_end(other);
+    }
 }

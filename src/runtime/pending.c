@@ -66,6 +66,23 @@ nj_pending_add(NjInterp *interp, int (*func)(void *), void *arg)
 }
 
 int
+nj_pending_add_by_id(int64_t id, int (*func)(void *), void *arg)
+{
+    int rc = -1;
+    pthread_mutex_lock(&nj_runtime.lock); /* it cannot go away meanwhile */
+    for (NjInterp *i = nj_runtime.interps; i; i = i->next) {
+        if (i->id == id && !i->rt.shutting_down) {
+            rc = enqueue(&i->rt.pending, func, arg);
+            for (PyThreadState *t = i->threads; t && rc == 0; t = t->next) {
+                nj_break_set(t, NJ_BREAK_PENDING);
+            }
+        }
+    }
+    pthread_mutex_unlock(&nj_runtime.lock);
+    return rc;
+}
+
+int
 Py_AddPendingCall(int (*func)(void *), void *arg)
 {
     int rc = nj_runtime.main ? enqueue(&nj_runtime.pending_main, func, arg) : -1;

@@ -122,7 +122,8 @@ void nj_tstate_attach(PyThreadState *tstate);
 void nj_tstate_detach(PyThreadState *tstate);
 void nj_tstate_after_fork(void);
 NJ_MUST NjInterp *nj_interp_new(void);
-void nj_interp_free(NjInterp *interp);
+/* haunted: threads that never come back still refer to it. */
+void nj_interp_free(NjInterp *interp, bool haunted);
 NJ_MUST int nj_stop_for_finalize(PyThreadState *tstate);
 NJ_INLINE bool
 nj_is_main_thread(void)
@@ -147,6 +148,8 @@ PyAPI_FUNC(void) _Py_RestoreSignals(void);
 void nj_pending_init(NjPending *p, int room);
 /* For any thread of interp to run. -1: the queue is full. */
 int nj_pending_add(NjInterp *interp, int (*func)(void *), void *arg);
+/* The same by id. -1 also if no such interpreter runs (any more). */
+int nj_pending_add_by_id(int64_t id, int (*func)(void *), void *arg);
 /* Runs what this thread may run. 0, or -1 with an exception: the rest stays queued. */
 int nj_pending_run(NjInterp *interp);
 int nj_signals_run(void);
@@ -191,6 +194,11 @@ void nj_audit_clear(void);
 
 /* builtins.c */
 NJ_MUST PyObject *nj_builtins_create(PyThreadState *tstate);
+NJ_MUST const char *nj_source_text(PyObject *src, const char *func, const char *what,
+                                   PyCompilerFlags *cf, Py_ssize_t *size, PyObject **hold);
+
+/* crossinterp.c */
+void nj_xi_fini(NjInterp *interp);
 
 /* import.c */
 NJ_MUST int nj_import_init_core(PyThreadState *tstate);     /* sys.modules, inittab */

@@ -463,7 +463,7 @@ nj_interp_new(void)
 }
 
 void
-nj_interp_free(NjInterp *interp)
+nj_interp_free(NjInterp *interp, bool haunted)
 {
     pthread_mutex_lock(&nj_runtime.lock);
     for (NjInterp **p = &nj_runtime.interps; *p; p = &(*p)->next) {
@@ -477,6 +477,10 @@ nj_interp_free(NjInterp *interp)
     }
     pthread_mutex_unlock(&nj_runtime.lock);
     nj_mem_interp_fini(interp);
+    if (haunted) {
+        __atomic_store_n(&interp->rt.ended, true, __ATOMIC_RELEASE);
+        return;
+    }
     nj_gil_fini(&interp->rt.own_gil);
     free(interp);
 }
@@ -506,6 +510,7 @@ PyInterpreterState_Clear(PyInterpreterState *interp)
     nj_atexit_fini(interp);
     Py_CLEAR(interp->rt.audit_hooks);
     Py_CLEAR(interp->rt.mod_by_index);
+    nj_xi_fini(interp);
     Py_CLEAR(interp->strs.codec_search);
     Py_CLEAR(interp->strs.codec_cache);
     Py_CLEAR(interp->strs.codec_errors);
@@ -539,15 +544,22 @@ PyInterpreterState_Clear(PyInterpreterState *interp)
 void
 PyInterpreterState_Delete(PyInterpreterState *interp)
 {
-    while (interp->threads) {
-        PyThreadState *t = interp->threads;
+    /* A daemon thread may sleep outside and come back: its state and the interpreter must
+     * be there to tell it to stay away. */
+    bool haunted = false;
+    for (PyThreadState *t = interp->threads, *next; t; t = next) {
+        next = t->next;
+        if (t->_status.bound && t->thread_id != PyThread_get_thread_ident()) {
+            haunted = true;
+            continue;
+        }
         if (t == nj_tstate_current) {
             nj_tstate_current = NULL;
             nj_gil_drop(t, true);
         }
         free_tstate(t);
     }
-    nj_interp_free(interp);
+    nj_interp_free(interp, haunted);
 }
 
 /* PEP 3121: modules by m_index */
@@ -808,6 +820,12 @@ nj_tstate_after_fork(void)
         i->rt.pending.busy = false;
     }
     NjInterp *interp = me->interp;
+    for (NjInterp *i = nj_runtime.interps; i; i = i->next) {
+        /* whoever ran __main__, it is this thread's now */
+        if (i->rt.xi.running) {
+            i->rt.xi.running = i == interp ? me : NULL;
+        }
+    }
     PyThreadState *dead = NULL;
     for (PyThreadState *t = interp->threads, *next; t; t = next) {
         next = t->next;

@@ -786,6 +786,19 @@ current_frame(void)
     return nj_frame_first_complete(nj_tstate()->current_frame);
 }
 
+/* What is called in an interpreter from outside, without a frame, is called in the name of
+ * its __main__: that one's namespace, borrowed, or NULL. */
+static PyObject *
+running_main(void)
+{
+    PyThreadState *ts = nj_tstate();
+    if (ts->interp->rt.xi.running != ts) {
+        return NULL;
+    }
+    NJ_OWN main = PyImport_GetModule(NJ_ID(__main__));
+    return main && PyModule_Check(main) ? PyModule_GetDict(main) : NULL;
+}
+
 PyFrameObject *
 PyEval_GetFrame(void)
 {
@@ -811,7 +824,7 @@ PyObject *
 PyEval_GetGlobals(void)
 {
     NjFrame *f = current_frame();
-    return f ? f->f_globals : NULL;
+    return f ? f->f_globals : running_main();
 }
 
 PyObject *
@@ -849,6 +862,10 @@ PyObject *
 PyEval_GetFrameLocals(void)
 {
     NjFrame *f = current_frame();
+    PyObject *main = f == NULL ? running_main() : NULL;
+    if (main != NULL) {
+        return Py_NewRef(main);
+    }
     if (f == NULL) {
         PyErr_SetString(PyExc_SystemError, "frame does not exist");
         return NULL;

@@ -184,8 +184,9 @@ PyTypeObject PyTraceBack_Type = {
 int
 PyTraceBack_Here(PyFrameObject *frame)
 {
-    PyObject *exc = nj_tstate()->current_exception;
-    assert(exc != NULL);
+    assert(nj_tstate()->current_exception != NULL);
+    /* held: running out of memory for the entry replaces the current exception */
+    NJ_OWN exc = Py_NewRef(nj_tstate()->current_exception);
     PyBaseExceptionObject *e = (PyBaseExceptionObject *)exc;
     PyObject *old = e->traceback == Py_None ? NULL : e->traceback;
     PyObject *tb = make_entry((PyTracebackObject *)old, frame, PyFrame_GetLasti(frame),
@@ -194,7 +195,7 @@ PyTraceBack_Here(PyFrameObject *frame)
                                   : -1);
     if (!tb) {
         /* the entry is lost, the exception it was for is not */
-        PyErr_SetRaisedException(Py_NewRef(exc));
+        PyErr_SetRaisedException(NJ_TAKE(exc));
         return -1;
     }
     Py_XSETREF(e->traceback, tb);

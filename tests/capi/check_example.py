@@ -23,6 +23,15 @@ memoryview(c)[0] = 90
 assert bytes(c) == b"Zbcdefgh"
 c.extra = [c]
 
+
+def references():
+    c = example.Counter(start=1)
+    return c.references(), c.references()
+
+
+# a local's method call counts the local only, also before it is specialized
+assert references() == (1, 1)
+
 # a type that shares str's number suite must not write a second base's slots into it
 assert example.Text("x") == "x" and bool("x") and not ""
 print("ok")

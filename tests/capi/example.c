@@ -66,7 +66,15 @@ counter_getbuffer(PyObject *self, Py_buffer *view, int flags)
     return PyBuffer_FillInfo(view, self, ((Counter *)self)->bytes, 8, 0, flags);
 }
 
+/* How many references to self there are, as an extension sees it. */
+static PyObject *
+counter_references(PyObject *self, PyObject *ignored)
+{
+    return PyLong_FromSsize_t(Py_REFCNT(self));
+}
+
 static PyMethodDef counter_methods[] = {
+    {"references", counter_references, METH_NOARGS, NULL},
     {"add", counter_add, METH_O, "add($self, n, /)\n--\n\nAdds n."},
     {NULL, NULL, 0, NULL},
 };

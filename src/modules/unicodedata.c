@@ -23,7 +23,7 @@ typedef struct {
 
 typedef struct {
     uint8_t category, bidi, mirrored, width; /* 255: as today */
-    uint8_t decimal_gone;
+    uint8_t decimal_differs; /* none today: it was the digit; else: there was none */
     int16_t numeric; /* -1 as today, 0 none, else 1 + index */
 } OldRecord;
 
@@ -49,6 +49,17 @@ old_record(Py_UCS4 ch)
 {
     return &old_records[old_data[(old_index[ch >> 7] << 7) | (ch & 127)]];
 }
+
+/* Hangul syllables are composed by calculation. */
+#define S_BASE 0xac00
+#define L_BASE 0x1100
+#define V_BASE 0x1161
+#define T_BASE 0x11a7
+#define L_COUNT 19
+#define V_COUNT 21
+#define T_COUNT 28
+#define N_COUNT (V_COUNT * T_COUNT)
+#define S_COUNT (L_COUNT * N_COUNT)
 
 /* ---- UCD objects ----------------------------------------------------------------------------- */
 
@@ -131,8 +142,10 @@ ucd_decimal(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
         return NULL;
     }
     int v = _PyUnicode_ToDecimalDigit(ch);
-    if (is_old(self) && (was_unassigned(self, ch) || old_record(ch)->decimal_gone)) {
+    if (was_unassigned(self, ch)) {
         v = -1;
+    } else if (is_old(self) && old_record(ch)->decimal_differs) {
+        v = v < 0 ? _PyUnicode_ToDigit(ch) : -1;
     }
     return v < 0 ? or_default(args, nargs, "not a decimal") : PyLong_FromLong(v);
 }
@@ -226,6 +239,9 @@ ucd_east_asian_width(PyObject *self, PyObject *arg)
     if (get_char(arg, "east_asian_width", "argument", &ch) < 0) {
         return NULL;
     }
+    if (was_unassigned(self, ch)) {
+        return PyUnicode_FromString("N");
+    }
     int w = record(ch)->width;
     if (is_old(self) && old_record(ch)->width != 255) {
         w = old_record(ch)->width;
@@ -239,6 +255,13 @@ ucd_decomposition(PyObject *self, PyObject *arg)
     Py_UCS4 ch;
     if (get_char(arg, "decomposition", "argument", &ch) < 0) {
         return NULL;
+    }
+    if (ch >= S_BASE && ch < S_BASE + S_COUNT) {
+        unsigned s = ch - S_BASE, t = s % T_COUNT;
+        return t ? PyUnicode_FromFormat("%04X %04X %04X", L_BASE + s / N_COUNT,
+                                        V_BASE + s % N_COUNT / T_COUNT, T_BASE + t)
+                 : PyUnicode_FromFormat("%04X %04X", L_BASE + s / N_COUNT,
+                                        V_BASE + s % N_COUNT / T_COUNT);
     }
     int index = record(ch)->decomposition;
     if (index == 0 || was_unassigned(self, ch)) {
@@ -305,16 +328,8 @@ ucd_lookup(PyObject *self, PyObject *arg)
         return NULL;
     }
     uint32_t codes[NJ_UCD_MAX_SEQUENCE];
-    int count = nj_ucd_lookup_all(name, (size_t)n, codes);
-    if (is_old(self) && count != 0) {
-        /* 3.2.0 has no aliases and no sequences: the name must be the character's own */
-        char own[160];
-        if (count > 1 || was_unassigned(self, codes[0]) ||
-            !nj_ucd_name(codes[0], own, sizeof(own)) || strlen(own) != (size_t)n ||
-            PyOS_mystrnicmp(own, name, n) != 0) {
-            count = 0;
-        }
-    }
+    /* the old database knows no aliases and no sequences, but the names of today */
+    int count = nj_ucd_lookup_all(name, (size_t)n, !is_old(self), codes);
     if (count == 0) {
         NJ_OWN shown = PyUnicode_DecodeUTF8(name, n, "replace");
         if (shown != NULL) {
@@ -326,16 +341,6 @@ ucd_lookup(PyObject *self, PyObject *arg)
 }
 
 /* ---- normalization ------------------------------------------------------------------------------------- */
-
-#define S_BASE 0xac00
-#define L_BASE 0x1100
-#define V_BASE 0x1161
-#define T_BASE 0x11a7
-#define L_COUNT 19
-#define V_COUNT 21
-#define T_COUNT 28
-#define N_COUNT (V_COUNT * T_COUNT)
-#define S_COUNT (L_COUNT * N_COUNT)
 
 typedef struct {
     Py_UCS4 *p;
@@ -409,7 +414,7 @@ combining_class(Py_UCS4 ch)
 }
 
 static Py_UCS4
-compose_pair(PyObject *self, Py_UCS4 a, Py_UCS4 b)
+compose_pair(Py_UCS4 a, Py_UCS4 b)
 {
     if (a >= L_BASE && a < L_BASE + L_COUNT && b >= V_BASE && b < V_BASE + V_COUNT) {
         return S_BASE + ((a - L_BASE) * V_COUNT + (b - V_BASE)) * T_COUNT;
@@ -423,7 +428,7 @@ compose_pair(PyObject *self, Py_UCS4 a, Py_UCS4 b)
         size_t mid = (lo + hi) / 2;
         const uint32_t *c = compositions[mid];
         if (c[0] == a && c[1] == b) {
-            return was_unassigned(self, c[2]) ? 0 : c[2];
+            return c[2];
         }
         if (c[0] < a || (c[0] == a && c[1] < b)) {
             lo = mid + 1;
@@ -469,7 +474,7 @@ normalize(PyObject *self, PyObject *s, bool compat, bool compose)
             int cls = combining_class(ch);
             if (starter >= 0 && (last < cls || last == -1) &&
                 !(last != -1 && cls == 0)) {
-                Py_UCS4 both = compose_pair(self, c.p[starter], ch);
+                Py_UCS4 both = compose_pair(c.p[starter], ch);
                 if (both) {
                     c.p[starter] = both;
                     continue;
@@ -654,6 +659,11 @@ unicodedata_exec(PyObject *module)
     }
     UCD *old = PyObject_GC_New(UCD, st->ucd_type);
     if (old == NULL) {
+        return -1;
+    }
+    if (PyModule_Add(module, "_ucnhash_CAPI",
+                     PyCapsule_New((void *)&nj_ucd_capi, NJ_UCD_CAPSULE, NULL)) < 0) {
+        Py_DECREF(old);
         return -1;
     }
     old->version = PyUnicode_FromString("3.2.0");

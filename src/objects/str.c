@@ -288,7 +288,6 @@ nj_str_interp_fini(NjInterp *interp)
     Py_CLEAR(st->codec_search);
     Py_CLEAR(st->codec_cache);
     Py_CLEAR(st->codec_errors);
-    Py_CLEAR(st->ucnhash);
     for (size_t i = 0; i < NJ_TEXT_CACHE; i++) {
         Py_CLEAR(st->by_text[i]);
     }

@@ -8,6 +8,7 @@
 #include "objects/str_codec.h"
 
 #include "objects/ucd.h"
+#include "objects/ucd_names.h"
 
 /* ---- unicode-escape ---------------------------------------------------------------------------- */
 
@@ -152,6 +153,11 @@ decode_escape(const char *data, Py_ssize_t size, const char *errors, Py_ssize_t 
                 goto error;
             }
             pos = close + 1 - d.start;
+            if (nj_ucd_need_module() < 0) {
+                PyErr_SetString(PyExc_UnicodeError, "\\N escapes not supported (can't load "
+                                                    "unicodedata module)");
+                goto fail;
+            }
             int32_t found = nj_ucd_lookup((const char *)name, (size_t)(close - name));
             if (found < 0) {
                 reason = "unknown Unicode character name";

@@ -24,7 +24,7 @@ typedef struct NjStrState {
     PyObject *codec_search; /* list of search functions, owned */
     PyObject *codec_cache;  /* dict name -> CodecInfo, owned */
     PyObject *codec_errors; /* dict name -> error handler, owned */
-    PyObject *ucnhash;      /* capsule unicodedata._ucnhash_CAPI, owned or NULL */
+    bool ucd_imported;      /* see nj_ucd_need_module() */
 } NjStrState;
 
 #endif

@@ -8,6 +8,7 @@
 #include "objects/ucd_names.h"
 
 #include "objects/ucd.h"
+#include "runtime/state.h"
 
 #include "objects/ucd_names.inc"
 
@@ -141,7 +142,7 @@ static int32_t
 hex_suffix(const char *p, size_t len)
 {
     int32_t v = 0;
-    if (len != 4 && len != 5) {
+    if (len != 4 && !(len == 5 && *p != '0')) {
         return -1;
     }
     for (size_t i = 0; i < len; i++) {
@@ -156,7 +157,7 @@ hex_suffix(const char *p, size_t len)
 }
 
 int
-nj_ucd_lookup_all(const char *name, size_t len, uint32_t *out)
+nj_ucd_lookup_all(const char *name, size_t len, bool extras, uint32_t *out)
 {
     char upper[160], buf[160];
     if (len == 0 || len >= sizeof(upper)) {
@@ -211,7 +212,7 @@ nj_ucd_lookup_all(const char *name, size_t len, uint32_t *out)
             hi = mid;
         }
     }
-    const NameExtra *e = lookup_extra(upper);
+    const NameExtra *e = extras ? lookup_extra(upper) : NULL;
     if (e == NULL) {
         return 0;
     }
@@ -223,5 +224,17 @@ int32_t
 nj_ucd_lookup(const char *name, size_t len)
 {
     uint32_t codes[NJ_UCD_MAX_SEQUENCE];
-    return nj_ucd_lookup_all(name, len, codes) == 1 ? (int32_t)codes[0] : -1;
+    return nj_ucd_lookup_all(name, len, true, codes) == 1 ? (int32_t)codes[0] : -1;
+}
+
+const NjUcdCapi nj_ucd_capi = {nj_ucd_name, nj_ucd_lookup_all};
+
+int
+nj_ucd_need_module(void)
+{
+    NjStrState *st = &nj_interp()->strs;
+    if (!st->ucd_imported) {
+        st->ucd_imported = PyCapsule_Import(NJ_UCD_CAPSULE, 1) != NULL;
+    }
+    return st->ucd_imported ? 0 : -1;
 }

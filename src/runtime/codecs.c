@@ -11,6 +11,7 @@
 
 #include "objects/str_int.h"
 #include "objects/ucd.h"
+#include "objects/ucd_names.h"
 #include "runtime/state.h"
 
 const char *Py_hexdigits = "0123456789abcdef";
@@ -516,6 +517,9 @@ PyCodec_NameReplaceErrors(PyObject *exc)
     }
     OWN_INFO e;
     if (get_info(exc, &e) < 0) {
+        return NULL;
+    }
+    if (nj_ucd_need_module() < 0) {
         return NULL;
     }
     NjStrWriter w;

@@ -15,7 +15,8 @@
  * the same place is left alone. `unused` names what the body does not look at. The body
  * uses inputs as variables (arrays as pointers into the stack), assigns outputs, and never
  * touches the stack pointer. On `goto error' the inputs are still on the stack and will be
- * closed by the unwinder; BOX(x) makes input x an object, in the variable and on the stack.
+ * closed by the unwinder; BOX(x) makes input x an object, in the variable and on the stack;
+ * BOX(y=x), before these, gives x and y one object if they are the same integer.
  *
  * Words: cache(N)        units of inline cache behind the instruction
  *        of(NAME)        a specialized or instrumented form of NAME (deopt table, cache)
@@ -356,12 +357,24 @@ common_prefix(const Op *op)
     return k;
 }
 
+static int
+input_index(const Op *op, const char *name)
+{
+    for (int i = 0; i < op->nin; i++) {
+        if (strcmp(op->in[i].name, name) == 0) {
+            return i;
+        }
+    }
+    fprintf(stderr, "%s: BOX(%s): no such input\n", op->name, name);
+    exit(1);
+}
+
 static void
 emit_body(FILE *f, const Op *op)
 {
     /* BOX(x) -> in the variable and in its stack slot */
     const char *p = op->body;
-    char expr[1200];
+    char expr[1200], expr2[1200];
     while (*p) {
         if (strncmp(p, "BOX(", 4) == 0 && (p == op->body || !(isalnum((unsigned char)p[-1]) || p[-1] == '_'))) {
             char name[48];
@@ -372,13 +385,21 @@ emit_body(FILE *f, const Op *op)
             }
             name[n] = 0;
             p++;
-            int i;
-            for (i = 0; i < op->nin && strcmp(op->in[i].name, name) != 0; i++) {
+            char *twin = strchr(name, '=');
+            if (twin != NULL) {
+                *twin++ = 0;
+                int k = input_index(op, twin);
+                depth_from(op->in, op->nin, k, expr);
+                depth_from(op->in, op->nin, input_index(op, name), expr2);
+                fprintf(f,
+                        "do { if (nj_value_is_int(%s) && %s.bits == %s.bits) { "
+                        "Value b_ = nj_box(frame, %s); "
+                        "if (nj_value_is_null(b_)) { goto error; } "
+                        "%s = sp[-%s] = b_; %s = sp[-%s] = nj_value_dup(b_); } } while (0)",
+                        name, name, twin, twin, twin, expr, name, expr2);
+                continue;
             }
-            if (i == op->nin) {
-                fprintf(stderr, "%s: BOX(%s): no such input\n", op->name, name);
-                exit(1);
-            }
+            int i = input_index(op, name);
             depth_from(op->in, op->nin, i, expr);
             fprintf(f,
                     "do { if (NJ_UNLIKELY(nj_value_is_int(%s))) { "

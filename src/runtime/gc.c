@@ -177,12 +177,37 @@ visit_reachable(PyObject *op, void *arg)
     return 0;
 }
 
+static bool
+may_be_tracked(PyObject *op)
+{
+    return has_gc(op) &&
+           (!PyTuple_CheckExact(op) || nj_gc_is_tracked(op));
+}
+
+/* A tuple of atoms, which cannot be part of a cycle. */
+static bool
+is_tuple_of_atoms(PyObject *op)
+{
+    if (!PyTuple_CheckExact(op)) {
+        return false;
+    }
+    for (Py_ssize_t i = 0, n = PyTuple_GET_SIZE(op); i < n; i++) {
+        PyObject *x = PyTuple_GET_ITEM(op, i);
+        if (!x || may_be_tracked(x)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Splits `young' into what is reachable from outside (stays) and the rest. Afterwards both
  * lists are doubly linked again; members of unreachable keep COLLECTING and the bit in
- * next. */
-static void
-deduce_unreachable(G *young, G *unreachable)
+ * next. Tuples of atoms leave the lists if `untrack'. Returns how many stay: every walk
+ * over a long list waits for memory once per object, so there is no other to count them. */
+static Py_ssize_t
+deduce_unreachable(G *young, G *unreachable, bool untrack)
 {
+    Py_ssize_t stay = 0;
     for (G *g = next_of(young); g != young; g = next_of(g)) {
         PyObject *op = nj_gc_object(g);
         g->prev = (g->prev & NJ_GC_FINALIZED) | NJ_GC_COLLECTING |
@@ -199,9 +224,17 @@ deduce_unreachable(G *young, G *unreachable)
         if (refs_of(g)) {
             PyObject *op = nj_gc_object(g);
             (void)Py_TYPE(op)->tp_traverse(op, visit_reachable, young);
-            set_prev(g, prev);
-            g->prev &= ~(uintptr_t)NJ_GC_COLLECTING;
-            prev = g;
+            if (untrack && is_tuple_of_atoms(op)) {
+                prev->next = g->next;
+                g->next = 0;
+                g->prev &= NJ_GC_FINALIZED;
+            }
+            else {
+                set_prev(g, prev);
+                g->prev &= ~(uintptr_t)NJ_GC_COLLECTING;
+                prev = g;
+                stay++;
+            }
         }
         else {
             prev->next = g->next;
@@ -215,6 +248,7 @@ deduce_unreachable(G *young, G *unreachable)
     }
     young->prev = (uintptr_t)prev;
     unreachable->next &= ~UNREACHABLE_BIT;
+    return stay;
 }
 
 static void
@@ -397,36 +431,6 @@ delete_garbage(NjInterp *interp, G *garbage, G *old)
 
 /* --- untracking ------------------------------------------------------------------------------------ */
 
-static bool
-may_be_tracked(PyObject *op)
-{
-    return has_gc(op) &&
-           (!PyTuple_CheckExact(op) || nj_gc_is_tracked(op));
-}
-
-/* Tuples of atoms cannot be part of a cycle. */
-static void
-untrack_tuples(G *l)
-{
-    for (G *g = next_of(l), *next; g != l; g = next) {
-        next = next_of(g);
-        PyObject *op = nj_gc_object(g);
-        if (!PyTuple_CheckExact(op)) {
-            continue;
-        }
-        Py_ssize_t n = PyTuple_GET_SIZE(op), i;
-        for (i = 0; i < n; i++) {
-            PyObject *x = PyTuple_GET_ITEM(op, i);
-            if (!x || may_be_tracked(x)) {
-                break;
-            }
-        }
-        if (i == n) {
-            nj_gc_untrack(op);
-        }
-    }
-}
-
 /* --- a collection ------------------------------------------------------------------------------------- */
 
 static void
@@ -495,17 +499,16 @@ collect_main(NjInterp *interp, int generation, Py_ssize_t *out_uncollectable, bo
     G *young = gens[generation];
     G *old = generation < 2 ? gens[generation + 1] : young;
     G unreachable;
-    deduce_unreachable(young, &unreachable);
-    untrack_tuples(young);
+    Py_ssize_t stay = deduce_unreachable(young, &unreachable, true);
     if (young != old) {
         if (generation == 1) {
-            gc->long_lived_pending += list_size(young);
+            gc->long_lived_pending += stay;
         }
         list_merge(young, old);
     }
     else {
         gc->long_lived_pending = 0;
-        gc->long_lived_total = list_size(young);
+        gc->long_lived_total = stay;
     }
     G legacy;
     list_init(&legacy);
@@ -525,7 +528,7 @@ collect_main(NjInterp *interp, int generation, Py_ssize_t *out_uncollectable, bo
     run_finalizers(&unreachable);
     /* finalizers may have made some of it reachable again */
     G still;
-    deduce_unreachable(&unreachable, &still);
+    (void)deduce_unreachable(&unreachable, &still, false);
     clear_unreachable_bits(&still);
     list_merge(&unreachable, old);
     for (G *g = next_of(&still); g != &still; g = next_of(g)) {

@@ -1,8 +1,10 @@
 #!/bin/sh
-# build.sh BUILD: configures when the set of sources changed, compiles, and lays out
-# BUILD/bin, BUILD/lib, BUILD/include as an installation prefix.
+# build.sh BUILD [MESON-OPTION...]: configures when the set of sources changed, compiles, and
+# lays out BUILD/bin, BUILD/lib, BUILD/include as an installation prefix. Options count at the
+# first configuration.
 set -eu
 build=$1
+shift
 top=$(cd "$(dirname "$0")/.." && pwd)
 build=$(cd "$build" && pwd)
 cd "$top"
@@ -18,7 +20,7 @@ fail() {
 }
 { sh tools/sources.sh; sh tools/dynload.sh; } > "$build/sources.new"
 if [ ! -f "$build/meson/build.ninja" ]; then
-    meson setup "$build/meson" -Dgiven="$build/given" > "$build/meson.log" 2>&1 ||
+    meson setup "$build/meson" -Dgiven="$build/given" "$@" > "$build/meson.log" 2>&1 ||
         { rm -rf "$build/meson"; fail "$build/meson.log" 'configuring'; }
 elif ! cmp -s "$build/sources.new" "$build/sources"; then
     meson setup --reconfigure "$build/meson" > "$build/meson.log" 2>&1 ||

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """fuzz.py NAJA [--kind source,ast,marshal] [--count 100000] [--seed 0] [--jobs 2] [--out DIR]
 
-Mutated sources, trees and marshal data (tests/fuzz/worker.py) under NAJA, best a sanitizer build. An input that ends
-the process is kept in DIR with what was printed; prints `N passed, N failed' (inputs, failed batches).
+Mutated inputs of the kinds of tests/fuzz/worker.py (--kind parsers: all those of tests/fuzz/parsers.py) under NAJA, best
+a sanitizer build; --count of each kind. An input that ends the process is kept in DIR with what was printed; prints
+`N passed, N failed' (inputs, failed batches).
 """
 import argparse
 import concurrent.futures as cf
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -14,6 +16,7 @@ import tempfile
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BATCH = 500
+PARSERS = ('re', 'sre', 'pickle', 'json', 'struct', 'xml', 'compress', 'datetime', 'zoneinfo', 'number', 'codecs', 'text')
 
 
 def main():
@@ -26,15 +29,21 @@ def main():
     ap.add_argument('--out', default=os.path.join(TOP, 'build', 'fuzz'))
     a = ap.parse_args()
     os.makedirs(a.out, exist_ok=True)
-    env = dict(os.environ, ASAN_OPTIONS='detect_leaks=0:allocator_may_return_null=1:' + os.environ.get('ASAN_OPTIONS', ''),
-               UBSAN_OPTIONS='halt_on_error=1:print_stacktrace=1')
+    env = dict(os.environ, UBSAN_OPTIONS='halt_on_error=1:print_stacktrace=1', PYTHONHASHSEED='0', ASAN_OPTIONS=(
+        'detect_leaks=0:allocator_may_return_null=1:max_allocation_size_mb=1000:' + os.environ.get('ASAN_OPTIONS', '')))
+    with open(a.naja, 'rb') as f:
+        sanitized = b'__asan_init' in f.read()
+
+    def limit():  # a length in the data must not take the machine's memory
+        resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
 
     def batch(kind, seed):
         with tempfile.TemporaryDirectory() as d:
             last = os.path.join(d, 'last')
             try:
                 p = subprocess.run([a.naja, os.path.join(TOP, 'tests', 'fuzz', 'worker.py'), kind, str(seed), str(BATCH),
-                                    last], capture_output=True, text=True, errors='replace', env=env, timeout=600)
+                                    last], capture_output=True, text=True, errors='replace', env=env, timeout=600,
+                                   preexec_fn=None if sanitized else limit)
                 code, text = p.returncode, p.stdout + p.stderr
             except subprocess.TimeoutExpired:
                 code, text = 'no end', ''
@@ -48,7 +57,8 @@ def main():
             print(f'FAIL {kind} seed {seed}: exit {code}, input in {kept}', flush=True)
             return 0, 1
 
-    work = [(k, a.seed + i) for k in a.kind.split(',') for i in range(a.count // BATCH)]
+    kinds = a.kind.replace('parsers', ','.join(PARSERS)).split(',')
+    work = [(k, a.seed + i) for k in kinds for i in range(a.count // BATCH)]
     with cf.ThreadPoolExecutor(a.jobs) as ex:
         results = list(ex.map(lambda w: batch(*w), work))
     failed = sum(f for _, f in results)

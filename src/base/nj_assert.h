@@ -1,4 +1,4 @@
-/* nj_assert.h - assertions of the debug build, and unreachable code.
+/* nj_assert.h - assertions of the debug build, unreachable code, and what sanitizers change.
  * SPDX-License-Identifier: MIT
  */
 #ifndef NJ_BASE_ASSERT_H
@@ -28,6 +28,14 @@
 #else
 #define NJ_ASSERT(cond, ...) ((void)0)
 #define NJ_UNREACHABLE() __builtin_unreachable()
+#endif
+
+/* NJ_KEEP(n): how many dead objects a free list keeps; none under the address sanitizer, which
+ * could not tell their use otherwise. */
+#ifdef __SANITIZE_ADDRESS__
+#define NJ_KEEP(n) 0
+#else
+#define NJ_KEEP(n) (n)
 #endif
 
 #endif

@@ -510,7 +510,7 @@ put(Out *o, const char *p, Py_ssize_t n)
         o->p = q;
         o->cap = cap;
     }
-    if (p != NULL) {
+    if (p != NULL && n > 0) {
         memcpy(o->p + o->n, p, (size_t)n);
     }
     o->n += n;

@@ -7,10 +7,11 @@
 #include "nj.h"
 
 #define NJ_TUPLE_FREE_SIZES 20 /* tuples of 1..20 items have free lists */
-#define NJ_TUPLE_FREE_MAX 2000
-#define NJ_LIST_FREE_MAX 80
-#define NJ_DICT_FREE_MAX 80
-#define NJ_KEYS_FREE_MAX 80
+#define NJ_TUPLE_FREE_MAX NJ_KEEP(2000)
+#define NJ_LIST_FREE_MAX NJ_KEEP(80)
+#define NJ_DICT_FREE_MAX NJ_KEEP(80)
+#define NJ_KEYS_FREE_MAX NJ_KEEP(80)
+#define NJ_ITERS_FREE_MAX NJ_KEEP(10)
 #define NJ_DICT_WATCHERS 8
 
 /* A free list chains dead objects through their ob_type word (keys blocks: the first

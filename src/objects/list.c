@@ -1230,7 +1230,7 @@ listiter_dealloc(PyObject *self)
     nj_gc_untrack(self);
     Py_XDECREF(it->seq);
     NjFreeList *f = &nj_interp()->containers.list_iters;
-    if (f->count < 10 && Py_IS_TYPE(self, &PyListIter_Type)) {
+    if (f->count < NJ_ITERS_FREE_MAX && Py_IS_TYPE(self, &PyListIter_Type)) {
         nj_gc_head(self)->prev = 0;
         self->ob_type = f->head;
         f->head = it;

@@ -15,7 +15,7 @@
 
 #define M(o) ((PyMethodObject *)(o))
 
-enum { MAX_FREE = 64, SMALL_ARGS = 8 };
+enum { MAX_FREE = NJ_KEEP(64), SMALL_ARGS = 8 };
 
 static PyObject *
 method_vectorcall(PyObject *self, PyObject *const *args, size_t nargsf,

@@ -10,8 +10,8 @@
 
 #include "nj.h"
 
-enum { NJ_FREE_INTS_MAX = 200, NJ_FREE_FLOATS_MAX = 200, NJ_FREE_RANGE_ITERS_MAX = 16,
-       NJ_FREE_SLICES_MAX = 4 };
+enum { NJ_FREE_INTS_MAX = NJ_KEEP(200), NJ_FREE_FLOATS_MAX = NJ_KEEP(200),
+       NJ_FREE_RANGE_ITERS_MAX = NJ_KEEP(16), NJ_FREE_SLICES_MAX = NJ_KEEP(4) };
 
 typedef struct NjNumberState {
     int max_str_digits; /* sys.set_int_max_str_digits; 0 = no limit */
@@ -22,7 +22,7 @@ typedef struct NjNumberState {
     void *free_floats; /* exact PyFloatObjects */
     void *free_range_iters;
     int n_free_slices;
-    void *free_slices[NJ_FREE_SLICES_MAX]; /* dead PySliceObjects, untracked */
+    void *free_slices[NJ_FREE_SLICES_MAX + 1]; /* dead PySliceObjects, untracked */
     PyTypeObject *int_info_type;   /* sys.int_info, owned, lazily made */
     PyTypeObject *float_info_type; /* sys.float_info, owned, lazily made */
 } NjNumberState;

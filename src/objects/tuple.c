@@ -686,7 +686,7 @@ tupleiter_dealloc(PyObject *self)
     nj_gc_untrack(self);
     Py_XDECREF(it->seq);
     NjFreeList *f = &nj_interp()->containers.tuple_iters;
-    if (f->count < 10) {
+    if (f->count < NJ_ITERS_FREE_MAX) {
         nj_gc_head(self)->prev = 0;
         self->ob_type = f->head;
         f->head = it;

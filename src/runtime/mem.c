@@ -642,6 +642,9 @@ nj_mem_configure_preset(PyMemAllocatorName name)
         break;
     case PYMEM_ALLOCATOR_DEFAULT:
     case PYMEM_ALLOCATOR_PYMALLOC:
+#ifdef __SANITIZE_ADDRESS__
+        small = false; /* pools would hide what the sanitizer is to see */
+#endif
         break;
     case PYMEM_ALLOCATOR_DEBUG:
     case PYMEM_ALLOCATOR_PYMALLOC_DEBUG:

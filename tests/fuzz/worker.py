@@ -1,15 +1,19 @@
 """worker.py KIND SEED COUNT LAST: runs COUNT mutated inputs of a kind; each is written to the file LAST before it is tried.
 
 Run by tools/fuzz.py under the interpreter that is tested. Kinds: source (compile of mutated test-suite sources),
-ast (ast.parse, unparse, compile of a mutated tree), marshal (loads of mutated data). Only exceptions may come out.
+ast (ast.parse, unparse, compile of a mutated tree), marshal (loads of mutated data), and those of parsers.py. Only
+exceptions may come out; what takes longer than a few seconds is given up by a signal (a long match honours it).
 """
 import ast
 import glob
 import marshal
 import os
 import random
+import signal
 import sys
 import warnings
+
+import parsers
 
 kind, seed, count, last = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
 rng = random.Random(seed)
@@ -109,10 +113,21 @@ def run_marshal():
     marshal.loads(bytes(data))
 
 
-one = {'source': run_source, 'ast': run_ast, 'marshal': run_marshal}[kind]
+def give_up(signum, frame):
+    raise TimeoutError
+
+
+signal.signal(signal.SIGALRM, give_up)
+ones = {'source': run_source, 'ast': run_ast, 'marshal': run_marshal}
+one = ones.get(kind) or (lambda: parsers.KINDS[kind](rng, remember))
 for i in range(count):
     try:
-        one()
+        try:
+            if kind in parsers.KINDS:
+                signal.setitimer(signal.ITIMER_REAL, 3)
+            one()
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
     except Exception:
         pass
 print('done', count)

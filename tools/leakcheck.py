@@ -130,10 +130,12 @@ def main():
     ap.add_argument('--all', action='store_true', help='with --each: print what does not leak as well')
     a = ap.parse_args()
 
+    naja = os.path.abspath(a.naja)
+
     def unit(name):
         with tempfile.TemporaryDirectory() as d:
             try:
-                p = subprocess.run([a.naja, os.path.abspath(__file__), '--child', name, str(a.warm), str(a.rounds),
+                p = subprocess.run([naja, os.path.abspath(__file__), '--child', name, str(a.warm), str(a.rounds),
                                     '1' if a.each else '', '1' if a.types else ''], cwd=d, stdin=subprocess.DEVNULL,
                                    capture_output=True, text=True, errors='replace', timeout=a.timeout)
                 text, code = p.stdout, p.returncode

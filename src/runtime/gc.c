@@ -661,6 +661,14 @@ nj_gc_fini(NjInterp *interp)
 {
     Py_CLEAR(interp->gc.garbage);
     Py_CLEAR(interp->gc.callbacks);
+    /* who outlives the interpreter (what extension modules keep) must not lead back to its lists */
+    NjGCHead *lists[] = {&interp->gc.young, &interp->gc.middle, &interp->gc.old,
+                         &interp->gc.permanent};
+    for (size_t i = 0; i < NJ_ARRAY_LEN(lists); i++) {
+        while (lists[i]->next != (uintptr_t)lists[i]) {
+            nj_gc_untrack(nj_gc_object((NjGCHead *)lists[i]->next));
+        }
+    }
 }
 
 void

@@ -347,8 +347,10 @@ nj_frame_jump(PyFrameObject *fo, PyObject *v)
     }
     Py_ssize_t here = f->instr_ptr - nj_code_units(co);
     int64_t from = stacks[here];
-    if (event == PY_MONITORING_EVENT_PY_YIELD) {
-        from = pop(from);
+    bool yielding = event == PY_MONITORING_EVENT_PY_YIELD &&
+                    nj_code_original_opcode(co, (int)here) == YIELD_VALUE;
+    if (yielding) {
+        from = pop(from); /* the value that is not yielded then */
     }
     Py_ssize_t target = -1;
     int64_t found = UNKNOWN;
@@ -395,6 +397,9 @@ nj_frame_jump(PyFrameObject *fo, PyObject *v)
         }
     }
     /* pop what the target does not expect; a dropped exception ends its handling */
+    if (yielding) {
+        nj_value_close(*--f->stackpointer);
+    }
     int drop = depth_of(from) - depth_of(found);
     while (drop-- > 0) {
         Value top = *--f->stackpointer;

@@ -762,8 +762,8 @@ fire_word(PyThreadState *tstate, NjFrame *f, int event, int offset, Value *slot)
         }
         *slot = b;
     }
-    PyObject *extra[1] = {nj_value_ptr(*slot)};
-    return fire(tstate, f, event, offset, extra, 1, event);
+    NJ_OWN value = Py_NewRef(nj_value_ptr(*slot)); /* a jump may drop it from the stack */
+    return fire(tstate, f, event, offset, &value, 1, event);
 }
 
 static int

@@ -160,6 +160,10 @@ context_dealloc(PyObject *op)
     PyTypeObject *type = Py_TYPE(op);
     PyObject_GC_UnTrack(op);
     context_clear(op);
+    /* a connection that was given another context still asks its first one for server names */
+    if (c->ctx) {
+        SSL_CTX_set_tlsext_servername_callback(c->ctx, NULL);
+    }
     SSL_CTX_free(c->ctx);
     PyMem_Free(c->alpn);
     type->tp_free(op);

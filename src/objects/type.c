@@ -134,7 +134,10 @@ subtype_traverse(PyObject *self, visitproc visit, void *arg)
         base = base->tp_base;
     }
     if (type->tp_flags & Py_TPFLAGS_MANAGED_DICT) {
-        int r = PyObject_VisitManagedDict(self, visit, arg);
+        /* a C type that has the flag itself visits the dictionary in its own function, and a
+         * second visit would count its contents twice */
+        bool visited = basetraverse && (base->tp_flags & Py_TPFLAGS_MANAGED_DICT);
+        int r = visited ? 0 : PyObject_VisitManagedDict(self, visit, arg);
         if (r) {
             return r;
         }

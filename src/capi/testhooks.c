@@ -5,21 +5,12 @@
 
 #include "frontend/compile.h"
 #include "objects/dict_int.h"
+#include "objects/code_vars.h"
+#include "objects/exc_int.h"
+#include "runtime/crossinterp.h"
 #include "runtime/runtime.h"
 #include "runtime/suggest.h"
 #include "vm/vm_int.h"
-
-static PyInterpreterState *
-interp_find(int64_t id)
-{
-    pthread_mutex_lock(&nj_runtime.lock);
-    NjInterp *i = nj_runtime.interps;
-    while (i && i->id != id) {
-        i = i->next;
-    }
-    pthread_mutex_unlock(&nj_runtime.lock);
-    return i;
-}
 
 static int64_t
 interp_next_id(void)
@@ -43,6 +34,142 @@ static int64_t *
 interp_idref(PyInterpreterState *interp)
 {
     return &interp->rt.idref;
+}
+
+/* A new interpreter as the module that is tested would make it. */
+static PyObject *
+interp_create(PyObject *config, int whence)
+{
+    PyInterpreterConfig c;
+    if (whence < 0 || whence > NJ_WHENCE_LAST) {
+        PyErr_Format(PyExc_ValueError, "unsupported whence %d", whence);
+        return NULL;
+    }
+    if (config == Py_None ? nj_interp_config_named("isolated", &c) < 0
+                          : nj_interp_config_from(config, &c) < 0) {
+        return NULL;
+    }
+    if (whence == NJ_WHENCE_UNKNOWN) {
+        NjInterp *interp = PyInterpreterState_New();
+        return interp ? PyLong_FromLongLong(interp->id) : NULL;
+    }
+    NjInterp *interp = nj_interp_create(&c, whence);
+    return interp ? PyLong_FromLongLong(interp->id) : NULL;
+}
+
+static int
+interp_end(PyInterpreterState *interp)
+{
+    if (interp == nj_interp()) {
+        PyErr_SetString(PyExc_InterpreterError, "cannot destroy the current interpreter");
+        return -1;
+    }
+    nj_interp_end(interp);
+    return 0;
+}
+
+/* PyRun_SimpleString there, as its __main__ or beside it. */
+static int
+interp_run(PyInterpreterState *interp, const char *code, bool main)
+{
+    PyThreadState *home = nj_tstate(), *guest = nj_tstate_new(interp, 4);
+    if (!guest) {
+        PyErr_NoMemory();
+        return -2;
+    }
+    if (main && nj_interp_set_running_main(guest) < 0) {
+        PyThreadState_Delete(guest);
+        return -2;
+    }
+    PyThreadState_Swap(guest);
+    int rc = PyRun_SimpleString(code);
+    if (main) {
+        nj_interp_clear_running_main(guest);
+    }
+    PyThreadState_Clear(guest);
+    PyThreadState_DeleteCurrent();
+    PyThreadState_Swap(home);
+    return rc;
+}
+
+static int
+xdata_fill(PyObject *o, const char *mode, NjXData *x)
+{
+    static const struct {
+        const char *mode;
+        int (*get)(PyObject *o, NjXData *x);
+    } simple[] = {{"pickle", nj_xdata_pickle},
+                  {"marshal", nj_xdata_marshal},
+                  {"code", nj_xdata_code},
+                  {"func", nj_xdata_func}};
+    for (size_t i = 0; i < NJ_ARRAY_LEN(simple); i++) {
+        if (!strcmp(mode, simple[i].mode)) {
+            return simple[i].get(o, x);
+        }
+    }
+    if (!strcmp(mode, "xidata") || !strcmp(mode, "fallback")) {
+        return nj_xdata_get(o, x, mode[0] == 'f');
+    }
+    if (!strcmp(mode, "script") || !strcmp(mode, "script-pure")) {
+        int rc = nj_xdata_script(o, mode[6] == '-', x);
+        if (rc < 0) {
+            nj_not_shareable("object not a valid script");
+        }
+        return rc;
+    }
+    PyErr_Format(PyExc_ValueError, "unsupported mode '%s'", mode);
+    return -1;
+}
+
+static void
+xdata_free_capsule(PyObject *capsule)
+{
+    nj_xdata_free(PyCapsule_GetPointer(capsule, NULL));
+}
+
+static PyObject *
+xdata_get(PyObject *o, const char *mode)
+{
+    NjXData *x = nj_xdata_new();
+    if (!x) {
+        return NULL;
+    }
+    PyObject *capsule = NULL;
+    if (xdata_fill(o, mode, x) < 0 ||
+        !(capsule = PyCapsule_New(x, NULL, xdata_free_capsule))) {
+        nj_xdata_free(x);
+    }
+    return capsule;
+}
+
+static PyObject *
+xdata_make(PyObject *capsule)
+{
+    NjXData *x = PyCapsule_GetPointer(capsule, NULL);
+    return x ? nj_xdata_make(x) : NULL;
+}
+
+static PyObject *
+code_var_counts(PyCodeObject *co, PyObject *globalnames, PyObject *attrnames,
+                PyObject *globals, PyObject *builtins)
+{
+    NjVarCounts c;
+    if (nj_code_count_vars(co, globalnames, attrnames, globals, builtins, &c) < 0) {
+        return NULL;
+    }
+    return Py_BuildValue(
+        "{sis{sis{sisisisisisi}sis{sisisi}s{sisisi}}sis{sisisis{sisisisi}}}", "total",
+        c.total, "locals", "total", c.locals.total, "args", "total", c.locals.args.total,
+        "numposonly", c.locals.args.posonly, "numposorkw", c.locals.args.posorkw,
+        "numkwonly", c.locals.args.kwonly, "varargs", c.locals.args.varargs, "varkwargs",
+        c.locals.args.varkwargs, "numpure", c.locals.pure, "cells", "total",
+        c.locals.cells.total, "numargs", c.locals.cells.args, "numothers",
+        c.locals.cells.others, "hidden", "total", c.locals.hidden.total, "numpure",
+        c.locals.hidden.pure, "numcells", c.locals.hidden.cells, "numfree", c.free,
+        "unbound", "total", c.unbound.total, "numattrs", c.unbound.attrs, "numunknown",
+        c.unbound.unknown, "globals", "total", c.unbound.globals.total, "numglobal",
+        c.unbound.globals.global, "numbuiltin", c.unbound.globals.builtin, "numunknown",
+        c.unbound.globals.unknown);
 }
 
 static uintptr_t
@@ -113,7 +240,16 @@ gc_tracked(void)
 }
 
 const NjTestHooks nj_test_hooks = {
-    .interp_find = interp_find,
+    .interp_find = nj_interp_find,
+    .interp_create = interp_create,
+    .interp_end = interp_end,
+    .interp_config = nj_interp_config_from,
+    .interp_run = interp_run,
+    .xdata_get = xdata_get,
+    .xdata_make = xdata_make,
+    .code_var_counts = code_var_counts,
+    .code_check_stateless = nj_code_check_stateless,
+    .code_returns_only_none = nj_code_returns_only_none,
     .interp_next_id = interp_next_id,
     .interp_features = interp_features,
     .interp_own_gil = interp_own_gil,

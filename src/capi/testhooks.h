@@ -20,6 +20,21 @@ typedef struct NjTestHooks {
     int64_t *(*interp_idref)(PyInterpreterState *interp);
     int (*pending_add)(PyInterpreterState *interp, int (*func)(void *), void *arg);
     uintptr_t (*stack_soft_limit)(void);
+    PyObject *(*interp_create)(PyObject *config, int whence); /* id */
+    int (*interp_end)(PyInterpreterState *interp);
+    int (*interp_config)(PyObject *ns, PyInterpreterConfig *c);
+    /* As PyRun_SimpleString; -2 with an exception: it was not run. */
+    int (*interp_run)(PyInterpreterState *interp, const char *code, bool main);
+    /* values between interpreters, in capsules */
+    PyObject *(*xdata_get)(PyObject *o, const char *mode);
+    PyObject *(*xdata_make)(PyObject *capsule);
+    /* code: variables as a dict; 0/-1 */
+    PyObject *(*code_var_counts)(PyCodeObject *co, PyObject *globalnames,
+                                 PyObject *attrnames, PyObject *globals,
+                                 PyObject *builtins);
+    int (*code_check_stateless)(PyCodeObject *co, PyObject *globalnames, PyObject *globals,
+                                PyObject *builtins);
+    int (*code_returns_only_none)(PyCodeObject *co);
     /* objects */
     bool (*inline_values)(PyObject *obj);
     bool (*split_dict)(PyObject *dict);

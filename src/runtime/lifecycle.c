@@ -39,6 +39,7 @@ nj_runtime_init(void)
     nj_runtime.core_ready = true;
     pthread_mutex_init(&nj_runtime.lock, NULL);
     pthread_mutex_init(&nj_runtime.region_lock, NULL);
+    pthread_mutex_init(&nj_runtime.shared.lock, NULL);
     nj_pending_init(&nj_runtime.pending_main, NJ_PENDING_MAX_MAIN);
     nj_runtime.wakeup_fd = -1;
     nj_runtime.wakeup_warn = true;

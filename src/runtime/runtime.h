@@ -42,6 +42,13 @@ typedef struct NjRuntime {
     int64_t next_interp_id;
     NjPending pending_main; /* calls that only the main thread runs (Py_AddPendingCall) */
     uint64_t next_thread_id;
+    /* what interpreters share: _interpqueues, _interpchannels */
+    struct {
+        pthread_mutex_t lock; /* never held while Python code may run */
+        struct NjXQueue *queues;
+        struct NjXChannel *channels;
+        int64_t next_queue, next_channel;
+    } shared;
     unsigned long main_thread; /* pthread id */
     bool preinitialized, core_ready, initialized;
     PyThreadState *finalizing; /* set once Py_FinalizeEx is past its threads */

@@ -803,6 +803,7 @@ nj_tstate_after_fork(void)
 {
     PyThreadState *me = nj_tstate_current;
     pthread_mutex_init(&nj_runtime.lock, NULL);
+    pthread_mutex_init(&nj_runtime.shared.lock, NULL);
     nj_runtime.main_thread = PyThread_get_thread_ident();
     if (!me) {
         return;

@@ -226,9 +226,15 @@ iso_decode_g2(ShiftState *s, const uint8_t *p, const uint8_t *end, Text *out)
         return 3;
     }
     unsigned b = p[2] | 0x80;
-    Py_UCS4 c = s->c[2] == 'A' ? b : s->c[2] == 'F' ? greek_char(b) : 0;
-    if (!c) {
-        return 3;
+    Py_UCS4 c = p[2]; /* nothing designated: the character itself */
+    if (s->c[2] == 'A') {
+        c = b;
+    }
+    else if (s->c[2] == 'F') {
+        c = greek_char(b);
+        if (!c) {
+            return 3;
+        }
     }
     return put_char(out, c) < 0 ? FAILED : 0;
 }

@@ -130,82 +130,6 @@ get_interp_settings(PyObject *m, PyObject *args)
                          HOOKS->interp_own_gil(interp) ? Py_True : Py_False);
 }
 
-static int
-take_flag(PyObject *dict, const char *name, int *out)
-{
-    PyObject *v = NULL;
-    int rc = PyDict_PopString(dict, name, &v);
-    if (rc > 0) {
-        if (PyBool_Check(v)) {
-            *out = v == Py_True;
-        } else {
-            PyErr_Format(PyExc_TypeError, "invalid config type: %s", name);
-            rc = -1;
-        }
-        Py_DECREF(v);
-    } else if (rc == 0) {
-        PyErr_Format(PyExc_ValueError, "missing config key: %s", name);
-    }
-    return rc > 0 ? 0 : -1;
-}
-
-static int
-take_gil(PyObject *dict, int *out)
-{
-    PyObject *v = NULL;
-    int rc = PyDict_PopString(dict, "gil", &v);
-    if (rc <= 0) {
-        if (rc == 0) {
-            PyErr_SetString(PyExc_ValueError, "missing config key: gil");
-        }
-        return -1;
-    }
-    NJ_OWN gil = v;
-    if (!PyUnicode_Check(gil)) {
-        PyErr_SetString(PyExc_TypeError, "invalid config type: gil");
-        return -1;
-    }
-    if (PyUnicode_EqualToUTF8(gil, "own")) {
-        *out = PyInterpreterConfig_OWN_GIL;
-    } else if (PyUnicode_EqualToUTF8(gil, "shared")) {
-        *out = PyInterpreterConfig_SHARED_GIL;
-    } else if (PyUnicode_EqualToUTF8(gil, "default")) {
-        *out = PyInterpreterConfig_DEFAULT_GIL;
-    } else {
-        PyErr_Format(PyExc_ValueError, "unsupported interpreter config .gil value '%U'", gil);
-        return -1;
-    }
-    return 0;
-}
-
-static int
-config_of(PyObject *o, PyInterpreterConfig *c)
-{
-    *c = (PyInterpreterConfig){0};
-    NJ_OWN ns = PyObject_GetAttrString(o, "__dict__");
-    NJ_OWN dict = ns ? PyDict_Copy(ns) : NULL;
-    if (!dict) {
-        PyErr_Format(PyExc_TypeError, "bad config %R", o);
-        return -1;
-    }
-    if (take_flag(dict, "use_main_obmalloc", &c->use_main_obmalloc) < 0 ||
-        take_flag(dict, "allow_fork", &c->allow_fork) < 0 ||
-        take_flag(dict, "allow_exec", &c->allow_exec) < 0 ||
-        take_flag(dict, "allow_threads", &c->allow_threads) < 0 ||
-        take_flag(dict, "allow_daemon_threads", &c->allow_daemon_threads) < 0 ||
-        take_flag(dict, "check_multi_interp_extensions",
-                  &c->check_multi_interp_extensions) < 0 ||
-        take_gil(dict, &c->gil) < 0) {
-        return -1;
-    }
-    if (PyDict_GET_SIZE(dict) > 0) {
-        PyErr_Format(PyExc_ValueError, "config dict has %zd extra item%s (%R)",
-                     PyDict_GET_SIZE(dict), PyDict_GET_SIZE(dict) == 1 ? "" : "s", dict);
-        return -1;
-    }
-    return 0;
-}
-
 static PyObject *
 run_in_subinterp_with_config(PyObject *m, PyObject *args, PyObject *kwds)
 {
@@ -216,7 +140,7 @@ run_in_subinterp_with_config(PyObject *m, PyObject *args, PyObject *kwds)
     PyInterpreterConfig config;
     if (!PyArg_ParseTupleAndKeywords(args, kwds, "sO|$p:run_in_subinterp_with_config", names,
                                      &code, &settings, &xi) ||
-        config_of(settings, &config) < 0) {
+        HOOKS->interp_config(settings, &config) < 0) {
         return NULL;
     }
     PyThreadState *mine = PyThreadState_Get(), *other = NULL;
@@ -231,6 +155,73 @@ run_in_subinterp_with_config(PyObject *m, PyObject *args, PyObject *kwds)
     Py_EndInterpreter(other);
     PyThreadState_Swap(mine);
     return PyLong_FromLong(rc);
+}
+
+static PyObject *
+create_interpreter(PyObject *m, PyObject *args, PyObject *kwds)
+{
+    static char *names[] = {"config", "whence", NULL};
+    PyObject *config = Py_None;
+    long whence = 4; /* WHENCE_XI */
+    if (!PyArg_ParseTupleAndKeywords(args, kwds, "|O$l:create_interpreter", names, &config,
+                                     &whence)) {
+        return NULL;
+    }
+    return HOOKS->interp_create(config, (int)whence);
+}
+
+static PyObject *
+destroy_interpreter(PyObject *m, PyObject *args, PyObject *kwds)
+{
+    static char *names[] = {"id", "basic", NULL};
+    PyObject *id;
+    int basic = 0; /* either way ends it */
+    if (!PyArg_ParseTupleAndKeywords(args, kwds, "O|$p:destroy_interpreter", names, &id,
+                                     &basic)) {
+        return NULL;
+    }
+    PyInterpreterState *interp = interp_of(id);
+    if (!interp || HOOKS->interp_end(interp) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+exec_interpreter(PyObject *m, PyObject *args, PyObject *kwds)
+{
+    static char *names[] = {"id", "code", "main", NULL};
+    PyObject *id;
+    const char *code;
+    int main = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, kwds, "Os|$p:exec_interpreter", names, &id, &code,
+                                     &main)) {
+        return NULL;
+    }
+    PyInterpreterState *interp = interp_of(id);
+    int rc = interp ? HOOKS->interp_run(interp, code, main != 0) : -2;
+    return rc == -2 ? NULL : PyLong_FromLong(rc);
+}
+
+/* --- values between interpreters -------------------------------------------------------------- */
+
+static PyObject *
+get_crossinterp_data(PyObject *m, PyObject *args, PyObject *kwds)
+{
+    static char *names[] = {"obj", "mode", NULL};
+    PyObject *o;
+    const char *mode = NULL;
+    if (!PyArg_ParseTupleAndKeywords(args, kwds, "O|z:get_crossinterp_data", names, &o,
+                                     &mode)) {
+        return NULL;
+    }
+    return HOOKS->xdata_get(o, mode ? mode : "xidata");
+}
+
+static PyObject *
+restore_crossinterp_data(PyObject *m, PyObject *o)
+{
+    return HOOKS->xdata_make(o);
 }
 
 /* --- pending calls -------------------------------------------------------------------------- */
@@ -330,6 +321,11 @@ PyMethodDef interp_methods[] = {
     {"interpreter_refcount_linked", interpreter_refcount_linked, METH_O},
     {"get_interp_settings", get_interp_settings, METH_VARARGS},
     {"run_in_subinterp_with_config", KW(run_in_subinterp_with_config)},
+    {"create_interpreter", KW(create_interpreter)},
+    {"destroy_interpreter", KW(destroy_interpreter)},
+    {"exec_interpreter", KW(exec_interpreter)},
+    {"get_crossinterp_data", KW(get_crossinterp_data)},
+    {"restore_crossinterp_data", restore_crossinterp_data, METH_O},
     {"pending_threadfunc", KW(pending_threadfunc)},
     {"pending_identify", pending_identify, METH_O},
     {0},

@@ -164,33 +164,60 @@ static PyObject *
 code_returns_only_none(PyObject *m, PyObject *o)
 {
     PyCodeObject *co = code_of(o);
-    if (!co) {
+    int rc = co ? HOOKS->code_returns_only_none(co) : -1;
+    return rc < 0 ? NULL : PyBool_FromLong(rc);
+}
+
+/* Namespaces default to those of a function. */
+static PyCodeObject *
+code_and_namespaces(PyObject *o, PyObject **globals, PyObject **builtins)
+{
+    if (PyFunction_Check(o)) {
+        if (!*globals) {
+            *globals = PyFunction_GET_GLOBALS(o);
+        }
+        if (!*builtins) {
+            *builtins = ((PyFunctionObject *)o)->func_builtins;
+        }
+        return (PyCodeObject *)PyFunction_GET_CODE(o);
+    }
+    if (PyCode_Check(o)) {
+        return (PyCodeObject *)o;
+    }
+    PyErr_SetString(PyExc_TypeError, "argument must be a code object or a function");
+    return NULL;
+}
+
+static PyObject *
+get_code_var_counts(PyObject *m, PyObject *args, PyObject *kwds)
+{
+    static char *names[] = {"code", "globalnames", "attrnames", "globalsns", "builtinsns",
+                            NULL};
+    PyObject *o, *globalnames = NULL, *attrnames = NULL, *globals = NULL, *builtins = NULL;
+    if (!PyArg_ParseTupleAndKeywords(args, kwds, "O|OOO!O!:get_code_var_counts", names, &o,
+                                     &globalnames, &attrnames, &PyDict_Type, &globals,
+                                     &PyDict_Type, &builtins)) {
         return NULL;
     }
-    if (co->co_flags & (CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR)) {
-        Py_RETURN_FALSE;
-    }
-    NJ_OWN bytes = PyCode_GetCode(co);
-    if (!bytes) {
+    PyCodeObject *co = code_and_namespaces(o, &globals, &builtins);
+    return co ? HOOKS->code_var_counts(co, globalnames, attrnames, globals, builtins) : NULL;
+}
+
+static PyObject *
+verify_stateless_code(PyObject *m, PyObject *args, PyObject *kwds)
+{
+    static char *names[] = {"code", "globalnames", "globalsns", "builtinsns", NULL};
+    PyObject *o, *globalnames = NULL, *globals = NULL, *builtins = NULL;
+    if (!PyArg_ParseTupleAndKeywords(args, kwds, "O|O!O!O!:get_code_var_counts", names, &o,
+                                     &PySet_Type, &globalnames, &PyDict_Type, &globals,
+                                     &PyDict_Type, &builtins)) {
         return NULL;
     }
-    const unsigned char *p = (unsigned char *)PyBytes_AS_STRING(bytes);
-    Py_ssize_t n = PyBytes_GET_SIZE(bytes);
-    int arg = 0, loaded = -1; /* constant that the instruction before loads */
-    for (Py_ssize_t i = 0; i + 1 < n; i += 2) {
-        int op = p[i];
-        arg = arg << 8 | p[i + 1];
-        if (op == EXTENDED_ARG) {
-            continue;
-        }
-        if (op == RETURN_VALUE &&
-            (loaded < 0 || PyTuple_GET_ITEM(co->co_consts, loaded) != Py_None)) {
-            Py_RETURN_FALSE;
-        }
-        loaded = op == LOAD_CONST ? arg : -1;
-        arg = 0;
+    PyCodeObject *co = code_and_namespaces(o, &globals, &builtins);
+    if (!co || HOOKS->code_check_stateless(co, globalnames, globals, builtins) < 0) {
+        return NULL;
     }
-    Py_RETURN_TRUE;
+    Py_RETURN_NONE;
 }
 
 /* --- objects ------------------------------------------------------------------------------------ */
@@ -583,6 +610,8 @@ static PyMethodDef methods[] = {
     {"get_co_framesize", get_co_framesize, METH_O},
     {"get_co_localskinds", get_co_localskinds, METH_O},
     {"code_returns_only_none", code_returns_only_none, METH_O},
+    {"get_code_var_counts", KW(get_code_var_counts)},
+    {"verify_stateless_code", KW(verify_stateless_code)},
     {"is_static_immortal", is_static_immortal, METH_O},
     {"has_inline_values", has_inline_values, METH_O},
     {"has_split_table", has_split_table, METH_O},

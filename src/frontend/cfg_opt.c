@@ -1506,7 +1506,8 @@ borrow_in_block(NjBlock *b, RefStack *s, uint8_t *flags, NjBlock ***sp)
             s->at[s->len - arg] = r;
             break;
         }
-        /* These may leave (some of) their inputs where they are. */
+        /* These leave their inputs where they are. The reference charges what they push to the first
+         * instructions of the block, so a local that was loaded there is not borrowed if that value is stored. */
         case FORMAT_SIMPLE:
         case GET_ANEXT:
         case GET_LEN:
@@ -1516,8 +1517,8 @@ borrow_in_block(NjBlock *b, RefStack *s, uint8_t *flags, NjBlock ***sp)
         case MATCH_MAPPING:
         case MATCH_SEQUENCE:
         case WITH_EXCEPT_START:
-            for (int k = nj_op_effect(x->op, arg, false); k > 0; k--) {
-                TRY(push_ref(s, i, -1));
+            for (int k = 0; k < nj_op_effect(x->op, arg, false); k++) {
+                TRY(push_ref(s, k, -1));
             }
             break;
         case DICT_MERGE:

@@ -816,11 +816,12 @@ gen_super_args(NjCompiler *c, NjExpr *attr)
     return 0;
 }
 
-/* Names of imported modules: their attributes are functions, not methods. */
+/* Names of imported modules: their attributes are functions, not methods. Inside an inlined comprehension of
+ * a module the reference does not ask. */
 static int
 is_imported(NjCompiler *c, NjExpr *e)
 {
-    if (e->kind != NJ_Name) {
+    if (e->kind != NJ_Name || (c->u->scope->type == NJ_BLOCK_MODULE && c->u->inlined_depth > 0)) {
         return 0;
     }
     int flags = nj_scope_flags(nj_symtable_top(c->st), e->v.Name.id);

@@ -731,6 +731,19 @@ print_unraisable(PyObject *file, PyObject *msg, PyObject *obj, PyObject *exc,
     PyErr_Clear();
 }
 
+/* What sys.unraisablehook is called with. */
+static PyObject *
+unraisable_args(PyObject *exc, PyObject *tb, PyObject *msg, PyObject *obj)
+{
+    PyObject *type = nj_sys_private(NJ_ID(_UnraisableHookArgs));
+    if (!type) {
+        return NULL;
+    }
+    NJ_OWN tuple = Py_BuildValue("(OOOOO)", Py_TYPE(exc), exc, tb ? tb : Py_None,
+                                 msg ? msg : Py_None, obj ? obj : Py_None);
+    return tuple ? PyObject_CallOneArg(type, tuple) : NULL;
+}
+
 /* exc is stolen. msg (borrowed) may be NULL, obj too. */
 void
 nj_err_print_unraisable(PyObject *exc, PyObject *msg, PyObject *obj)
@@ -755,50 +768,34 @@ nj_err_print_unraisable(PyObject *exc, PyObject *msg, PyObject *obj)
         tb = exc_of(exc)->traceback;
     }
     Py_XINCREF(tb);
-    PyObject *hook = nj_sys_peek(NJ_ID(unraisablehook));
-    Py_XINCREF(hook);
+    PyObject *hook = Py_XNewRef(nj_sys_peek(NJ_ID(unraisablehook)));
+    PyObject *args = NULL;
+    if (hook && !tstate->interp->rt.shutting_down) {
+        args = unraisable_args(exc, tb, msg, obj);
+    }
     bool done = false;
-    if (PySys_Audit("sys.unraisablehook", "OO", hook ? hook : Py_None,
-                    obj ? obj : Py_None) < 0) {
+    const char *failed = NULL; /* a hook raised an exception itself: that is shown */
+    if (!args) {
         PyErr_Clear();
     }
-    if (hook && hook != Py_None && !nj_tstate()->interp->rt.shutting_down) {
-        PyObject *hookargs_type = nj_sys_private(NJ_ID(_UnraisableHookArgs));
-        PyObject *args = NULL;
-        if (hookargs_type) {
-            NJ_OWN tuple =
-                Py_BuildValue("(OOOOO)", Py_TYPE(exc), exc, tb ? tb : Py_None,
-                              msg ? msg : Py_None, obj ? obj : Py_None);
-            args = tuple ? PyObject_CallOneArg(hookargs_type, tuple) : NULL;
+    else if (PySys_Audit("sys.unraisablehook", "OO", hook, args) < 0) {
+        failed = "Exception ignored in audit hook";
+        obj = NULL;
+    }
+    else if (hook != Py_None) {
+        NJ_OWN res = PyObject_CallOneArg(hook, args);
+        done = res != NULL;
+        if (!done) {
+            failed = "Exception ignored in sys.unraisablehook";
+            obj = hook;
         }
-        if (args) {
-            PyObject *res = PyObject_CallOneArg(hook, args);
-            Py_DECREF(args);
-            if (res) {
-                Py_DECREF(res);
-                done = true;
-            }
-            else {
-                /* the hook itself failed: show that */
-                Py_DECREF(exc);
-                exc = PyErr_GetRaisedException();
-                Py_XSETREF(tb, Py_XNewRef(exc ? exc_of(exc)->traceback : NULL));
-                msg = NULL;
-                PyObject *file = nj_sys_peek(NJ_ID(stderr));
-                if (file && file != Py_None && exc) {
-                    Py_INCREF(file);
-                    PyObject *m =
-                        PyUnicode_FromString("Exception ignored in sys.unraisablehook");
-                    print_unraisable(file, m, hook, exc, tb);
-                    Py_XDECREF(m);
-                    Py_DECREF(file);
-                }
-                done = true;
-            }
-        }
-        else {
-            PyErr_Clear();
-        }
+    }
+    Py_XDECREF(args);
+    PyObject *failed_msg = NULL;
+    if (failed) {
+        Py_SETREF(exc, PyErr_GetRaisedException());
+        Py_XSETREF(tb, Py_XNewRef(exc_of(exc)->traceback));
+        msg = failed_msg = PyUnicode_FromString(failed);
     }
     if (!done) {
         PyObject *file = nj_sys_peek(NJ_ID(stderr));
@@ -808,6 +805,7 @@ nj_err_print_unraisable(PyObject *exc, PyObject *msg, PyObject *obj)
             Py_DECREF(file);
         }
     }
+    Py_XDECREF(failed_msg);
     Py_XDECREF(hook);
     Py_XDECREF(tb);
     Py_XDECREF(exc);

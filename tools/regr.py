@@ -23,6 +23,7 @@ with gzip.open(os.path.join(REF, 'cpython-baseline-cases.tsv.gz'), 'rt', errors=
             u = r['unit']; want[u[5:] if u.startswith('test.') else u].add(r['case'])
 cls = {r['unit']: r['class'] for r in csv.DictReader(open(os.path.join(REF, 'classes.tsv')), delimiter='\t')}
 units = [u for u in cls if want.get(u) and (not a.cls or cls[u] in a.cls.split(',')) and (not a.units or u in a.units.replace(' ', ',').split(','))]
+a.python = os.path.abspath(a.python) if os.sep in a.python else a.python
 out = os.path.abspath(a.out) if a.out else tempfile.mkdtemp(prefix='regr.'); os.makedirs(out, exist_ok=True)
 env = {'PATH': '/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin', 'LANG': 'C.UTF-8', 'TERM': 'xterm', 'SHELL': '/bin/sh',
        'USER': 'root', 'LOGNAME': 'root', 'HOME': out}

@@ -746,7 +746,9 @@ PyDoc_STRVAR(context_doc,
 " flags=None, traps=None)\n--\n\n"
 "What governs arithmetic: precision, rounding, limits of the exponent, which\n"
 "signals are trapped and which have occurred.\n\n"
-"What is not given is as in DefaultContext; flags start cleared.");
+"What is not given is as in DefaultContext; flags start cleared.\n\n"
+"    >>> Context(prec=4).divide(Decimal(2), Decimal(3))\n"
+"    Decimal('0.6667')\n");
 
 static PyType_Slot context_slots[] = {
     {Py_tp_doc, (void *)context_doc},

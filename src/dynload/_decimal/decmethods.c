@@ -447,9 +447,15 @@ PyMethodDef nj_dec_methods[] = {
     B(min, "The smaller value."),
     B(min_mag, "The value of smaller magnitude."),
     B(next_toward, "The representable number next to self in the direction of other."),
-    K(quantize, "exp, rounding=None, context=None", "self with the exponent of exp."),
+    K(quantize, "exp, rounding=None, context=None",
+      "self with the exponent of exp.\n\n"
+      "    >>> Decimal('2.675').quantize(Decimal('0.01'), rounding='ROUND_HALF_UP')\n"
+      "    Decimal('2.68')\n"),
     B(remainder_near, "self - other * n for the integer n nearest to self / other."),
-    K(fma, "other, third, context=None", "self * other + third, rounded once."),
+    K(fma, "other, third, context=None",
+      "self * other + third, rounded once.\n\n"
+      "    >>> Decimal('1.5').fma(4, Decimal('0.25'))\n"
+      "    Decimal('6.25')\n"),
     N("is_canonical", dec_is_canonical, "True for every Decimal."),
     N("is_finite", dec_is_finite, "Whether self is no infinity and no NaN."),
     N("is_infinite", dec_is_infinite, "Whether self is an infinity."),
@@ -470,9 +476,15 @@ PyMethodDef nj_dec_methods[] = {
     U(logical_invert, "The digits 0 and 1, inverted."),
     U(number_class, "The class of self, as text."),
     U(to_eng_string, "self as text in engineering notation."),
-    B(compare_total, "Compare by the abstract representation."),
+    B(compare_total,
+      "Compare by the abstract representation: equal values may differ.\n\n"
+      "    >>> Decimal('7').compare_total(Decimal('7.00'))\n"
+      "    Decimal('1')\n"),
     B(compare_total_mag, "Compare by the abstract representation, without signs."),
-    B(copy_sign, "self with the sign of other."),
+    B(copy_sign,
+      "self with the sign of other.\n\n"
+      "    >>> Decimal('-8.5').copy_sign(Decimal('0'))\n"
+      "    Decimal('8.5')\n"),
     B(logical_and, "The digits 0 and 1, and-ed."),
     B(logical_or, "The digits 0 and 1, or-ed."),
     B(logical_xor, "The digits 0 and 1, xor-ed."),

@@ -830,7 +830,7 @@ sock_finalize(PyObject *op)
     PyObject *saved = PyErr_GetRaisedException();
     if (PyErr_ResourceWarning(op, 1, "unclosed %R", op) < 0
         && PyErr_ExceptionMatches(PyExc_Warning)) {
-        PyErr_WriteUnraisable(op);
+        PyErr_FormatUnraisable("Exception ignored while finalizing socket %R", op);
     }
     int fd = s->fd;
     s->fd = -1;

@@ -355,7 +355,7 @@ close_iter(PyObject *yf)
     else {
         PyObject *meth;
         if (PyObject_GetOptionalAttr(yf, NJ_ID(close), &meth) < 0) {
-            PyErr_WriteUnraisable(yf);
+            PyErr_FormatUnraisable("Exception ignored while closing generator %R", yf);
         }
         if (meth == NULL) {
             return 0;

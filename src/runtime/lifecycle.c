@@ -189,7 +189,8 @@ init_library(PyThreadState *ts)
     if (wo && PyList_Check(wo) && PyList_GET_SIZE(wo) > 0) {
         NJ_OWN w = PyImport_ImportModule("warnings");
         if (!w) {
-            PyErr_WriteUnraisable(NULL);
+            PySys_WriteStderr("'import warnings' failed; traceback:\n");
+            PyErr_Print();
         }
     }
     interp->rt.initialized = true;

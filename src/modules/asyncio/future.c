@@ -620,12 +620,18 @@ nj_future_report(Future *f, const char *key, PyObject *message, bool with_except
         || PyDict_SetItemString(context, key, self) < 0
         || (f->source_tb
             && PyDict_SetItemString(context, "source_traceback", f->source_tb) < 0)) {
-        PyErr_WriteUnraisable(self);
+        PyErr_Clear();
         return;
     }
-    NJ_OWN r = PyObject_CallMethodOneArg(f->loop, NJ_ID(call_exception_handler), context);
+    NJ_OWN handler = PyObject_GetAttr(f->loop, NJ_ID(call_exception_handler));
+    if (!handler) {
+        PyErr_Clear(); /* a loop without one: the reference says nothing either */
+        return;
+    }
+    NJ_OWN r = PyObject_CallOneArg(handler, context);
     if (!r) {
-        PyErr_WriteUnraisable(self);
+        PyErr_FormatUnraisable("Exception ignored while calling asyncio function %R",
+                               handler);
     }
 }
 
@@ -641,7 +647,7 @@ nj_future_finalize_log(PyObject *self)
     NJ_OWN message = name ? PyUnicode_FromFormat("%U exception was never retrieved", name)
                           : NULL;
     if (!message) {
-        PyErr_WriteUnraisable(self);
+        PyErr_Clear();
         return;
     }
     nj_future_report(f, "future", message, true);

@@ -622,7 +622,7 @@ task_finalize(PyObject *self)
             nj_future_report(&t->fut, "task", message, false);
         }
         else {
-            PyErr_WriteUnraisable(self);
+            PyErr_Clear();
         }
     }
     nj_future_finalize_log(self);

@@ -350,7 +350,7 @@ fileio_dealloc_warn(PyObject *op, PyObject *source)
         PyObject *exc = PyErr_GetRaisedException();
         if (PyErr_ResourceWarning(source, 1, "unclosed file %R", source) < 0 &&
             PyErr_ExceptionMatches(PyExc_Warning)) {
-            PyErr_WriteUnraisable(op);
+            PyErr_FormatUnraisable("Exception ignored while finalizing file %R", op);
         }
         PyErr_SetRaisedException(exc);
     }

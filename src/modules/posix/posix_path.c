@@ -1468,7 +1468,8 @@ scandir_finalize(PyObject *op)
     if (it->dir) {
         if (PyErr_ResourceWarning(op, 1, "unclosed scandir iterator %R", op) < 0 &&
             PyErr_ExceptionMatches(PyExc_Warning)) {
-            PyErr_WriteUnraisable(op);
+            PyErr_FormatUnraisable("Exception ignored while finalizing scandir iterator %R",
+                                   op);
         }
         scandir_close_dir(it);
     }

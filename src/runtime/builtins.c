@@ -676,8 +676,7 @@ static PyObject *
 builtin_id(PyObject *m, PyObject *x)
 {
     PyObject *id = PyLong_FromVoidPtr(x);
-    if (id && (nj_runtime.audit_hooks || nj_interp()->rt.audit_hooks) &&
-        PySys_Audit("builtins.id", "O", id) < 0) {
+    if (id && nj_audited(nj_interp()) && PySys_Audit("builtins.id", "O", id) < 0) {
         Py_CLEAR(id);
     }
     return id;

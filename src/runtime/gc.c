@@ -574,6 +574,9 @@ collect_main(NjInterp *interp, int generation, Py_ssize_t *out_uncollectable, bo
     return m + n;
 }
 
+NJ_PROBE_DEFINE(gc__start);
+NJ_PROBE_DEFINE(gc__done);
+
 Py_ssize_t
 nj_gc_collect(NjInterp *interp, int generation, bool nofail)
 {
@@ -586,8 +589,14 @@ nj_gc_collect(NjInterp *interp, int generation, bool nofail)
     if (!nofail) {
         run_callbacks(interp, "start", generation, 0, 0);
     }
+    if (NJ_PROBE_ON(gc__start)) {
+        NJ_PROBE(gc__start, "-4@%0", "r"(generation));
+    }
     Py_ssize_t bad = 0;
     Py_ssize_t n = collect_main(interp, generation, &bad, nofail);
+    if (NJ_PROBE_ON(gc__done)) {
+        NJ_PROBE(gc__done, "-8@%0", "r"(n));
+    }
     if (generation == 2) {
         nj_types_clear_cache(interp);
         nj_containers_fini(interp); /* free lists: documented to go in full runs */

@@ -681,7 +681,36 @@ hide_importlib_frames(void)
     PyErr_SetRaisedException(exc);
 }
 
+NJ_PROBE_DEFINE(import__find__load__start);
+NJ_PROBE_DEFINE(import__find__load__done);
+
 /* The name as it can be printed: bytes, NULL if memory is short. Keeps an exception. */
+static NJ_COLD PyObject *
+encoded_name(PyObject *name)
+{
+    PyObject *exc = PyErr_GetRaisedException();
+    PyObject *text = PyUnicode_AsEncodedString(name, "utf-8", "backslashreplace");
+    PyErr_Clear();
+    PyErr_SetRaisedException(exc);
+    return text;
+}
+
+static NJ_COLD void
+probe_start(PyObject *name)
+{
+    NJ_OWN text = encoded_name(name);
+    NJ_PROBE(import__find__load__start, "8@%0", "r"(text ? PyBytes_AS_STRING(text) : NULL));
+}
+
+static NJ_COLD void
+probe_done(PyObject *name, bool found)
+{
+    NJ_OWN text = encoded_name(name);
+    NJ_PROBE(import__find__load__done, "8@%0 -4@%1",
+             "r"(text ? PyBytes_AS_STRING(text) : NULL), "r"((int)found));
+}
+
+/* The same for a line of -X importtime, after the line that heads them. */
 static PyObject *
 printable_name(NjInterp *interp, PyObject *name)
 {
@@ -689,11 +718,7 @@ printable_name(NjInterp *interp, PyObject *name)
         interp->rt.import_clock.header = true;
         fputs("import time: self [us] | cumulative | imported package\n", stderr);
     }
-    PyObject *exc = PyErr_GetRaisedException();
-    PyObject *text = PyUnicode_AsEncodedString(name, "utf-8", "backslashreplace");
-    PyErr_Clear();
-    PyErr_SetRaisedException(exc);
-    return text;
+    return encoded_name(name);
 }
 
 /* -X importtime=2: imports that find the module loaded. */
@@ -730,7 +755,7 @@ static PyObject *
 find_and_load(PyObject *name)
 {
     NjInterp *interp = nj_interp();
-    if (nj_runtime.audit_hooks || interp->rt.audit_hooks) {
+    if (nj_audited(interp)) {
         PyObject *path = nj_sys_peek(NJ_ID(path));
         PyObject *meta = nj_sys_peek(NJ_ID(meta_path));
         PyObject *hooks = nj_sys_peek(NJ_ID(path_hooks));
@@ -750,10 +775,16 @@ find_and_load(PyObject *name)
         }
     }
     PyObject *args[2] = {name, interp->import_func ? interp->import_func : Py_None};
-    if (NJ_UNLIKELY(interp->rt.config.import_time > 0)) {
-        return timed_find_and_load(interp, args);
+    if (NJ_PROBE_ON(import__find__load__start)) {
+        probe_start(name);
     }
-    return PyObject_Vectorcall(interp->rt.import_find, args, 2, NULL);
+    PyObject *m = NJ_UNLIKELY(interp->rt.config.import_time > 0)
+                      ? timed_find_and_load(interp, args)
+                      : PyObject_Vectorcall(interp->rt.import_find, args, 2, NULL);
+    if (NJ_PROBE_ON(import__find__load__done)) {
+        probe_done(name, m != NULL);
+    }
+    return m;
 }
 
 /* Waits for another thread that is still executing the module; 1 if it had to. */

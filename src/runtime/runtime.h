@@ -8,6 +8,7 @@
 #define NJ_RUNTIME_RUNTIME_H
 
 #include "nj.h"
+#include "base/probe.h"
 #include "runtime/gc.h"
 #include "runtime/state.h"
 
@@ -198,6 +199,13 @@ NJ_MUST int nj_sys_flags_update(PyThreadState *tstate);
 void nj_sys_flush_stdio(void);
 int nj_flush_std_files(void);
 void nj_audit_clear(void);
+NJ_PROBE_DECLARE(audit);
+/* whether anybody listens to PySys_Audit */
+static inline bool
+nj_audited(NjInterp *interp)
+{
+    return nj_runtime.audit_hooks || interp->rt.audit_hooks || NJ_PROBE_ON(audit);
+}
 
 /* builtins.c */
 NJ_MUST PyObject *nj_builtins_create(PyThreadState *tstate);

@@ -105,12 +105,14 @@ nj_sys_set(const char *name, PyObject *value)
 
 /* --- audit ---------------------------------------------------------------------------------- */
 
+NJ_PROBE_DEFINE(audit);
+
 static int
 audit_v(const char *event, PyObject *(*build)(const char *, va_list), const char *fmt,
         va_list va)
 {
     PyThreadState *ts = nj_tstate();
-    if (!nj_runtime.audit_hooks && !(ts && ts->interp->rt.audit_hooks)) {
+    if (ts ? !nj_audited(ts->interp) : !nj_runtime.audit_hooks && !NJ_PROBE_ON(audit)) {
         return 0;
     }
     PyObject *exc = ts ? PyErr_GetRaisedException() : NULL;
@@ -128,6 +130,9 @@ audit_v(const char *event, PyObject *(*build)(const char *, va_list), const char
     if (ts && !args) {
         Py_XDECREF(exc);
         return -1;
+    }
+    if (NJ_PROBE_ON(audit)) {
+        NJ_PROBE(audit, "8@%0 8@%1", "r"(event), "r"(args));
     }
     for (NjAuditHook *h = nj_runtime.audit_hooks; h; h = h->next) {
         if (h->func(event, args, h->data) < 0) {
@@ -288,7 +293,7 @@ sys_audit(PyObject *m, PyObject *const *args, Py_ssize_t nargs)
         _PyArg_BadArgument("audit", "argument 1", "str", args[0]);
         return NULL;
     }
-    if (nj_runtime.audit_hooks || nj_interp()->rt.audit_hooks) {
+    if (nj_audited(nj_interp())) {
         const char *event = PyUnicode_AsUTF8(args[0]);
         NJ_OWN t = event ? PyTuple_New(nargs - 1) : NULL;
         if (!t) {

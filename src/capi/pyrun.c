@@ -514,56 +514,70 @@ PyRun_SimpleFileExFlags(FILE *fp, const char *filename, int closeit, PyCompilerF
 
 /* --- interactive -------------------------------------------------------------------------------------- */
 
-/* Reads one line: prompt on stderr-like rules of the reference (stdout). */
+/* The thread that is in PyOS_Readline, for what it calls without the GIL; and the lock that
+ * keeps others out. */
+PyAPI_DATA(PyThreadState *) _PyOS_ReadlineTState;
+PyThreadState *_PyOS_ReadlineTState = NULL;
+static PyMutex reading;
+
+/* What reads a line where nothing edits it: prompt on stderr, the line with its newline,
+ * "" at the end of the file, NULL with an exception or without memory. Called without the
+ * GIL; the result is PyMem_RawMalloc's. */
+static char *
+read_plain_line(FILE *in, FILE *out, const char *prompt)
+{
+    if (prompt) {
+        fputs(prompt, stderr);
+    }
+    fflush(stderr);
+    size_t cap = 0;
+    char *line = NULL;
+    ssize_t n;
+    for (;;) {
+        if (PyOS_InputHook) {
+            (void)PyOS_InputHook();
+        }
+        errno = 0;
+        clearerr(in);
+        n = getline(&line, &cap, in);
+        if (n >= 0 || errno != EINTR) {
+            break;
+        }
+        PyEval_RestoreThread(_PyOS_ReadlineTState);
+        int rc = PyErr_CheckSignals();
+        PyEval_SaveThread();
+        if (rc < 0) {
+            free(line);
+            return NULL;
+        }
+    }
+    size_t size = n < 0 ? 0 : (size_t)n;
+    char *copy = PyMem_RawMalloc(size + 1);
+    if (copy) {
+        memcpy(copy, line ? line : "", size);
+        copy[size] = 0;
+    }
+    free(line);
+    return copy;
+}
+
 char *
 PyOS_Readline(FILE *in, FILE *out, const char *prompt)
 {
     PyThreadState *ts = nj_tstate();
-    if (!PyOS_ReadlineFunctionPointer || !isatty(fileno(in)) || !isatty(fileno(out))) {
-        if (prompt) {
-            fputs(prompt, stderr);
-        }
-        fflush(stderr);
-        size_t cap = 0;
-        char *line = NULL;
-        for (;;) {
-            errno = 0;
-            clearerr(in);
-            Py_BEGIN_ALLOW_THREADS
-            ssize_t n = getline(&line, &cap, in);
-            Py_BLOCK_THREADS
-            if (n >= 0) {
-                char *copy = PyMem_Malloc((size_t)n + 1);
-                if (copy) {
-                    memcpy(copy, line, (size_t)n + 1);
-                }
-                else {
-                    PyErr_NoMemory();
-                }
-                free(line);
-                return copy;
-            }
-            bool intr = errno == EINTR;
-            if (intr) {
-                if (PyErr_CheckSignals() < 0) {
-                    free(line);
-                    return NULL;
-                }
-                Py_UNBLOCK_THREADS
-                Py_BLOCK_THREADS
-                continue;
-            }
-            free(line);
-            char *empty = PyMem_Malloc(1);
-            if (empty) {
-                *empty = 0;
-            }
-            return empty;
-            Py_END_ALLOW_THREADS
-        }
+    if (_PyOS_ReadlineTState == ts) {
+        PyErr_SetString(PyExc_RuntimeError, "can't re-enter readline");
+        return NULL;
     }
-    (void)ts;
-    char *raw = PyOS_ReadlineFunctionPointer(in, out, prompt);
+    PyMutex_Lock(&reading);
+    _PyOS_ReadlineTState = ts;
+    bool edited = PyOS_ReadlineFunctionPointer && isatty(fileno(in)) && isatty(fileno(out));
+    char *raw;
+    Py_BEGIN_ALLOW_THREADS
+    raw = (edited ? PyOS_ReadlineFunctionPointer : read_plain_line)(in, out, prompt);
+    Py_END_ALLOW_THREADS
+    _PyOS_ReadlineTState = NULL;
+    PyMutex_Unlock(&reading);
     if (!raw) {
         return NULL;
     }
@@ -573,6 +587,16 @@ PyOS_Readline(FILE *in, FILE *out, const char *prompt)
         PyErr_NoMemory();
     }
     return copy;
+}
+
+/* Another thread of the parent may have been reading. */
+void
+nj_pyrun_after_fork_child(void)
+{
+    if (_PyOS_ReadlineTState != nj_tstate()) {
+        _PyOS_ReadlineTState = NULL;
+        reading = (PyMutex){0};
+    }
 }
 
 static char *

@@ -1365,6 +1365,7 @@ builtin_input(PyObject *m, PyObject *const *args, Py_ssize_t nargs)
                 }
                 return NULL;
             }
+            flush_quietly(ferr);
             size_t n = strlen(line);
             PyObject *res = NULL;
             if (n == 0) {
@@ -1380,7 +1381,6 @@ builtin_input(PyObject *m, PyObject *const *args, Py_ssize_t nargs)
                 res = PyUnicode_Decode(line, (Py_ssize_t)n, PyUnicode_AsUTF8(in_enc),
                                        PyUnicode_AsUTF8(in_err));
             }
-            flush_quietly(ferr);
             PyMem_Free(line);
             return res;
         }

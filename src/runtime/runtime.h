@@ -268,6 +268,7 @@ void nj_config_usage(int what, const wchar_t *program);
 PyStatus nj_init_from_config(const PyConfig *config);
 
 /* pyrun.c */
+void nj_pyrun_after_fork_child(void);
 int nj_handle_system_exit(int *exitcode); /* 1: the current exception is SystemExit */
 PyObject *nj_run_main_module(const wchar_t *name, bool set_argv0);
 int nj_run_main(PyThreadState *tstate);

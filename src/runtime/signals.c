@@ -979,6 +979,7 @@ PyOS_AfterFork_Child(void)
     }
     nj_runtime.any_signal = 0;
     nj_perf_after_fork_child();
+    nj_pyrun_after_fork_child();
     Py_CLEAR(nj_thread()->running_task); /* it runs on in the parent */
     run_fork_hooks(nj_interp()->rt.after_fork_child, false);
 }

@@ -29,6 +29,9 @@ env = {'PATH': '/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin', 'LANG': 'C.UTF-8'
        'USER': 'root', 'LOGNAME': 'root', 'HOME': out}
 for kv in filter(None, a.env.split(',')): k, v = kv.split('=', 1); env[k] = v
 
+# a job in the background ignores SIGINT, and so would the units: some wait for it
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 def run(u):
     j = os.path.join(out, u + '.json')
     if os.path.exists(j): return json.load(open(j))

@@ -47,6 +47,8 @@ def run(naja, line, folder):
 
 def main():
     naja, listing = sys.argv[1:3]
+    # a job in the background ignores SIGINT, and so would the units: some wait for it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     units = [w for w in (line.split('#')[0].strip() for line in open(listing)) if w]
     failed = 0
     with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(2) as ex:

@@ -153,6 +153,11 @@ int
 nj_eval_breaker(PyThreadState *tstate)
 {
     uintptr_t bits = __atomic_load_n(&tstate->eval_breaker, __ATOMIC_RELAXED);
+    if (bits & NJ_BREAK_REMOTE) {
+        bits |= 0xff; /* see remote_exec.c */
+        nj_break_clear(tstate, NJ_BREAK_REMOTE);
+        nj_remote_exec_run(tstate);
+    }
     if (bits & NJ_BREAK_SIGNAL) {
         nj_break_clear(tstate, NJ_BREAK_SIGNAL);
         if (nj_signals_run() < 0) {

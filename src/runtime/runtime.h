@@ -267,6 +267,11 @@ PyStatus nj_preinit_from_config(const PyConfig *config);
 void nj_config_usage(int what, const wchar_t *program);
 PyStatus nj_init_from_config(const PyConfig *config);
 
+/* remote_exec.c */
+bool nj_remote_exec_enabled(void); /* in this interpreter */
+NJ_MUST int nj_remote_exec(int pid, const char *script);
+void nj_remote_exec_run(PyThreadState *tstate); /* what was asked for; no exception */
+
 /* pyrun.c */
 void nj_pyrun_after_fork_child(void);
 int nj_handle_system_exit(int *exitcode); /* 1: the current exception is SystemExit */

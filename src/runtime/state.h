@@ -91,6 +91,7 @@ enum {
     NJ_BREAK_ASYNC = 1 << 3,   /* PyThreadState_SetAsyncExc */
     NJ_BREAK_GC = 1 << 4,      /* a collection is due */
     NJ_BREAK_STOP = 1 << 5,    /* stop the world */
+    NJ_BREAK_REMOTE = 1 << 6,  /* a script from another process; any bit may be missing */
     NJ_BREAK_VERSION_SHIFT = 8,
 };
 

@@ -1178,9 +1178,45 @@ sys__dump_tracelets(PyObject *m, PyObject *const *args, Py_ssize_t nargs,
 static PyObject *
 sys_remote_exec(PyObject *m, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
-    PyErr_SetString(PyExc_NotImplementedError,
-                    "remote execution is not supported by this interpreter");
-    return NULL;
+    static const char *const names[] = {"pid", "script", NULL};
+    static const NjParams params = {"remote_exec", names, 2, 2, 0};
+    PyObject *a[2];
+    if (nj_args_bind(&params, args, nargs, kwnames, a) < 0) {
+        return NULL;
+    }
+    int pid = PyLong_AsInt(a[0]);
+    if (pid == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    PyObject *path;
+    if (!PyUnicode_FSConverter(a[1], &path)) {
+        return NULL;
+    }
+    NJ_OWN bytes = path;
+    if (PySys_Audit("sys.remote_exec", "iO", pid, a[1]) < 0) {
+        return NULL;
+    }
+    if (!nj_remote_exec_enabled()) {
+        PyErr_SetString(PyExc_RuntimeError, "Remote debugging is not enabled");
+        return NULL;
+    }
+    if (access(PyBytes_AS_STRING(bytes), F_OK) != 0) {
+        if (errno == ENOENT) {
+            PyErr_SetString(PyExc_FileNotFoundError, "Script file does not exist");
+            return NULL;
+        }
+        return PyErr_SetFromErrno(PyExc_OSError);
+    }
+    if (nj_remote_exec(pid, PyBytes_AS_STRING(bytes)) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+sys_is_remote_debug_enabled(PyObject *m, PyObject *unused)
+{
+    return PyBool_FromLong(nj_remote_exec_enabled());
 }
 
 static PyMethodDef sys_methods[] = {
@@ -1293,8 +1329,8 @@ static PyMethodDef sys_methods[] = {
     {"is_stack_trampoline_active", sys_is_trampoline_active, METH_NOARGS,
      SIG("is_stack_trampoline_active($module, /)")
      "Does a profiler of C stacks see the Python functions?"},
-    {"is_remote_debug_enabled", sys_false, METH_NOARGS,
-     SIG("is_remote_debug_enabled($module, /)") "False: there is none."},
+    {"is_remote_debug_enabled", sys_is_remote_debug_enabled, METH_NOARGS,
+     SIG("is_remote_debug_enabled($module, /)") "May other processes have scripts run here?"},
     {"remote_exec", FN(sys_remote_exec), FK,
      SIG("remote_exec($module, /, pid, script)") "Run a script in another process."},
     {"_baserepl", sys__baserepl, METH_NOARGS,

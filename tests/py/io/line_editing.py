@@ -40,8 +40,8 @@ print(shown)''', b'x\t\t\r'))
 # The module cmd, and a line put together from hooks and the history.
 print(typed('''import cmd
 class Shell(cmd.Cmd):
-    def do_greet(self, arg): print('\\ngreet', arg)
-    def do_quit(self, arg): return print('\n' + self.greeted) or True
+    def do_greet(self, arg): self.greeted = arg
+    def do_quit(self, arg): return print() or print(self.greeted) or True
     def complete_greet(self, text, line, begin, end): return [text + f'({begin},{end})']
 Shell().cmdloop()''', b'gree\t a\t\rquit\r').strip())
 print(typed('''import readline
@@ -63,7 +63,7 @@ print(readline.backend, repr(readline.get_completer_delims()))
 # -> RuntimeError("can't re-enter readline")
 # -> x ä.
 # -> ('x', ['x', 'xb'], 2)
-# -> SyntaxError: unterminated string literal (detected at line 4)
+# -> a(6,7)
 # -> [None, 'before', '<same', None] <same <same
 # -> ValueError No history item at position 7
 # -> ValueError History index cannot be negative

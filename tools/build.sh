@@ -70,3 +70,9 @@ if [ ! -e "$data" ] || [ -n "$(find tools/sysconfigdata.py tools/prefixfiles.py 
     "$build/bin/naja" -S -B tools/prefixfiles.py install "$build" "$build"
     touch "$data"
 fi
+# The library's bytecode, as an installed Python has it: tests and users that may not write
+# __pycache__ read it there.
+if [ ! -e "$build/given/lib/python3.14/__pycache__/os.cpython-314.pyc" ]; then
+    "$build/bin/naja" -S -m compileall -q -x '/(test|idlelib)/' "$build/given/lib/python3.14" ||
+        { echo 'naja build: the library does not compile' >&2; exit 1; }
+fi

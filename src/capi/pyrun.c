@@ -1061,15 +1061,29 @@ nj_run_main_module(const wchar_t *name, bool set_argv0)
     return run_module(name, set_argv0) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
+/* New interpreters begin their sys.path with the entry, too. */
 static int
-insert_path0(PyObject *entry)
+insert_path0(PyConfig *c, PyObject *entry)
 {
     PyObject *path = nj_sys_peek(NJ_ID(path));
     if (!path) {
         PyErr_SetString(PyExc_RuntimeError, "lost sys.path");
         return -1;
     }
-    return PyList_Insert(path, 0, entry);
+    if (PyList_Insert(path, 0, entry) < 0) {
+        return -1;
+    }
+    wchar_t *w = PyUnicode_AsWideCharString(entry, NULL);
+    if (!w) {
+        return -1;
+    }
+    PyStatus st = PyConfig_SetString(c, &c->sys_path_0, w);
+    PyMem_Free(w);
+    if (PyStatus_Exception(st)) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    return 0;
 }
 
 /* Directory of the script (links followed), or the current one: sys.path[0]. 1 / 0 / -1 */
@@ -1425,7 +1439,7 @@ nj_run_main(PyThreadState *ts)
         }
     }
     if (main_path) {
-        if (insert_path0(main_path) < 0) {
+        if (insert_path0(c, main_path) < 0) {
             return exit_status_of_error();
         }
     }
@@ -1437,7 +1451,7 @@ nj_run_main(PyThreadState *ts)
         }
         if (rc > 0) {
             NJ_OWN d = dir;
-            if (insert_path0(d) < 0) {
+            if (insert_path0(c, d) < 0) {
                 return exit_status_of_error();
             }
         }

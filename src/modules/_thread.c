@@ -9,6 +9,7 @@
 #include "nj.h"
 
 #include "capi/args.h"
+#include "modules/timeout.h"
 #include "runtime/runtime.h"
 
 #include <errno.h>
@@ -103,45 +104,6 @@ parse_acquire(const char *fname, PyObject *const *args, Py_ssize_t nargs, PyObje
     return 0;
 }
 
-/* Waits for lock. 1 got it, 0 timed out, -1 exception from a signal handler. */
-static int
-wait_lock(PyThread_type_lock lock, PY_TIMEOUT_T ns)
-{
-    PyLockStatus r = PyThread_acquire_lock_timed(lock, 0, 0);
-    if (r == PY_LOCK_ACQUIRED) {
-        return 1;
-    }
-    if (ns == 0) {
-        return 0;
-    }
-    PyTime_t end = 0;
-    PY_TIMEOUT_T us = -1;
-    if (ns > 0) {
-        PyTime_MonotonicRaw(&end);
-        end += ns;
-        us = ns / 1000 + (ns % 1000 != 0);
-    }
-    for (;;) {
-        Py_BEGIN_ALLOW_THREADS
-        r = PyThread_acquire_lock_timed(lock, us, 1);
-        Py_END_ALLOW_THREADS
-        if (r != PY_LOCK_INTR) {
-            return r == PY_LOCK_ACQUIRED;
-        }
-        if (Py_MakePendingCalls() < 0) {
-            return -1;
-        }
-        if (ns > 0) {
-            PyTime_t now;
-            PyTime_MonotonicRaw(&now);
-            if (now >= end) {
-                return 0;
-            }
-            us = (end - now) / 1000 + 1;
-        }
-    }
-}
-
 /* --- lock --------------------------------------------------------------------------------------- */
 
 typedef struct NjLock {
@@ -204,7 +166,7 @@ lock_acquire(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *
     if (parse_acquire("acquire", args, nargs, kwnames, &ns) < 0) {
         return NULL;
     }
-    int r = wait_lock(l->lock, ns);
+    int r = nj_timeout_wait(l->lock, ns);
     if (r > 0) {
         l->locked = true;
     }
@@ -355,7 +317,7 @@ rlock_acquire(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject 
         l->count++;
         Py_RETURN_TRUE;
     }
-    int r = wait_lock(l->lock, ns);
+    int r = nj_timeout_wait(l->lock, ns);
     if (r > 0) {
         l->owner = me;
         l->count = 1;
@@ -436,7 +398,7 @@ rlock_acquire_restore(PyObject *self, PyObject *args)
     }
     int r;
     do {
-        r = wait_lock(l->lock, -1);
+        r = nj_timeout_wait(l->lock, -1);
         if (r < 0) {
             /* the lock must be had whatever happens: the exception comes later */
             PyErr_FormatUnraisable("Exception ignored while restoring a lock");
@@ -919,7 +881,7 @@ handle_join(NjHandle *h, PY_TIMEOUT_T ns)
             return -1;
         }
         h->refs++;
-        int r = wait_lock(h->done, ns);
+        int r = nj_timeout_wait(h->done, ns);
         if (r > 0) {
             PyThread_release_lock(h->done); /* others wait too */
         }

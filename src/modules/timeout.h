@@ -72,4 +72,61 @@ nj_timeout_deadline(PyTime_t t)
     return __builtin_add_overflow(nj_timeout_now(), t, &end) ? PyTime_MAX : end;
 }
 
+/* The arguments `blocking' and `timeout' (None: no limit) of something that waits, to
+ * nanoseconds: 0 not to wait, -1 for ever. 0, or -1 with the reference's exception. */
+static inline NJ_MUST int
+nj_timeout_parse(PyObject *timeout, bool blocking, PyTime_t *ns)
+{
+    *ns = blocking ? -1 : 0;
+    if (timeout == Py_None) {
+        return 0;
+    }
+    if (nj_timeout_read(timeout, 1000000000, ns) < 0) {
+        return -1;
+    }
+    if (!blocking) {
+        PyErr_SetString(PyExc_ValueError, "can't specify a timeout for a non-blocking call");
+        return -1;
+    }
+    if (*ns < 0) {
+        PyErr_SetString(PyExc_ValueError, "timeout value must be a non-negative number");
+        return -1;
+    }
+    return 0;
+}
+
+/* Waits for lock without the GIL, at most ns (-1: for ever); handlers of signals run
+ * meanwhile. 1 got it, 0 timed out, -1 exception from a handler. */
+static inline NJ_MUST int
+nj_timeout_wait(PyThread_type_lock lock, PyTime_t ns)
+{
+    PyLockStatus r = PyThread_acquire_lock_timed(lock, 0, 0);
+    if (r == PY_LOCK_ACQUIRED) {
+        return 1;
+    }
+    if (ns == 0) {
+        return 0;
+    }
+    PyTime_t end = ns > 0 ? nj_timeout_deadline(ns) : 0;
+    PY_TIMEOUT_T us = ns > 0 ? ns / 1000 + (ns % 1000 != 0) : -1;
+    for (;;) {
+        Py_BEGIN_ALLOW_THREADS
+        r = PyThread_acquire_lock_timed(lock, us, 1);
+        Py_END_ALLOW_THREADS
+        if (r != PY_LOCK_INTR) {
+            return r == PY_LOCK_ACQUIRED;
+        }
+        if (Py_MakePendingCalls() < 0) {
+            return -1;
+        }
+        if (ns > 0) {
+            PyTime_t left = end - nj_timeout_now();
+            if (left <= 0) {
+                return 0;
+            }
+            us = left / 1000 + 1;
+        }
+    }
+}
+
 #endif

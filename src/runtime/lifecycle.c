@@ -627,6 +627,18 @@ Py_FatalError(const char *msg)
 
 /* --- other interpreters --------------------------------------------------------------------------- */
 
+/* After site, which would make the entry absolute. */
+static int
+insert_sys_path_0(const PyConfig *c)
+{
+    PyObject *path = nj_sys_peek(NJ_ID(path));
+    if (!c->sys_path_0 || !path) {
+        return 0;
+    }
+    NJ_OWN entry = PyUnicode_FromWideChar(c->sys_path_0, -1);
+    return entry ? PyList_Insert(path, 0, entry) : -1;
+}
+
 static PyStatus
 new_interpreter(PyThreadState **out, const PyInterpreterConfig *c, int whence)
 {
@@ -674,6 +686,9 @@ new_interpreter(PyThreadState **out, const PyInterpreterConfig *c, int whence)
     st = ok ? init_interp(ts) : ERR("can't initialize interpreter");
     if (!PyStatus_Exception(st)) {
         st = init_library(ts);
+    }
+    if (!PyStatus_Exception(st) && insert_sys_path_0(&interp->rt.config) < 0) {
+        st = ERR("can't initialize sys.path");
     }
     if (PyStatus_Exception(st)) {
         PyErr_Clear();

@@ -115,6 +115,9 @@ nj_tstate_new(NjInterp *interp, int whence)
     }
     interp->threads = ts;
     pthread_mutex_unlock(&nj_runtime.lock);
+    if (interp->rt.pending.count) { /* asked for while no thread was there */
+        nj_break_set(ts, NJ_BREAK_PENDING);
+    }
     nj_vm_thread_init(ts);
     return ts;
 }

@@ -85,17 +85,26 @@ queue_incref(int64_t id)
     return q != NULL;
 }
 
-static bool
+enum { RELEASED, NO_QUEUE, NEVER_BOUND };
+
+static int
 queue_decref(int64_t id)
 {
+    int r = RELEASED;
     shared_lock();
     Queue *q = find(id), *dead = NULL;
-    if (q && --q->refs <= 0) {
+    if (!q) {
+        r = NO_QUEUE;
+    }
+    else if (q->refs == 0) {
+        r = NEVER_BOUND;
+    }
+    else if (--q->refs == 0) {
         dead = unlink_queue(id);
     }
     shared_unlock();
     free_queue(dead);
-    return q != NULL;
+    return r;
 }
 
 /* --- errors ---------------------------------------------------------------------------------- */
@@ -395,10 +404,15 @@ queues_release(PyObject *m, PyObject *args, PyObject *kwds)
     if (!PyArg_ParseTupleAndKeywords(args, kwds, "O&:release", names, id_converter, &id)) {
         return NULL;
     }
-    if (!queue_decref(id)) {
+    switch (queue_decref(id)) {
+    case NO_QUEUE:
         return no_queue(state_of(m), id);
+    case NEVER_BOUND:
+        PyErr_Format(state_of(m)->error, "queue %lld never bound", (long long)id);
+        return NULL;
+    default:
+        Py_RETURN_NONE;
     }
-    Py_RETURN_NONE;
 }
 
 /* A copy of the queue's figures, for a function that only looks. */

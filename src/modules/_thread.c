@@ -665,6 +665,16 @@ local_dealloc(PyObject *self)
     Py_DECREF(tp);
 }
 
+/* Whether name is "__dict__", which may be any object that says so. 1 / 0 / -1 */
+static int
+names_dict(PyObject *name)
+{
+    return name == NJ_ID(__dict__) ? 1
+           : PyUnicode_CheckExact(name)
+               ? PyUnicode_EqualToUTF8(name, "__dict__")
+               : PyObject_RichCompareBool(name, NJ_ID(__dict__), Py_EQ);
+}
+
 static PyObject *
 local_getattro(PyObject *self, PyObject *name)
 {
@@ -672,8 +682,9 @@ local_getattro(PyObject *self, PyObject *name)
     if (!d) {
         return NULL;
     }
-    if (PyUnicode_Check(name) && PyUnicode_EqualToUTF8(name, "__dict__")) {
-        return NJ_TAKE(d);
+    int is_dict = names_dict(name);
+    if (is_dict) {
+        return is_dict < 0 ? NULL : NJ_TAKE(d);
     }
     return _PyObject_GenericGetAttrWithDict(self, name, d, 0);
 }
@@ -685,9 +696,12 @@ local_setattro(PyObject *self, PyObject *name, PyObject *v)
     if (!d) {
         return -1;
     }
-    if (PyUnicode_Check(name) && PyUnicode_EqualToUTF8(name, "__dict__")) {
-        PyErr_Format(PyExc_AttributeError, "'%.100s' object attribute '%U' is read-only",
-                     Py_TYPE(self)->tp_name, name);
+    int is_dict = names_dict(name);
+    if (is_dict) {
+        if (is_dict > 0) {
+            PyErr_Format(PyExc_AttributeError, "'%.100s' object attribute %R is read-only",
+                         Py_TYPE(self)->tp_name, name);
+        }
         return -1;
     }
     return _PyObject_GenericSetAttrWithDict(self, name, v, d);

@@ -5,6 +5,7 @@
 
 #include <linux/fs.h>
 #include <linux/limits.h>
+#include <linux/memfd.h>
 #include <sched.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -380,6 +381,7 @@ static const NamedInt constants[] = {
     {"SCHED_NORMAL", SCHED_NORMAL},
 #endif
 #ifdef SCHED_OTHER
+    {"SCHED_NORMAL", SCHED_OTHER}, /* the kernel's name for it */
     {"SCHED_OTHER", SCHED_OTHER},
 #endif
 #ifdef SCHED_RESET_ON_FORK

@@ -18,5 +18,13 @@ rule 'Py_BUILD_CORE is never defined' grep -rnE '# *define +Py_BUILD_CORE' src t
 rule 'Py_DEBUG is never defined' grep -rnE '# *define +Py_DEBUG' src tests tools --include='*.[ch]'
 rule 'nothing links libpython3.14.a' grep -rnE -- '-lpython3\.14|libpython3\.14\.a' meson.build src
 rule 'the given parts hold no internal headers' find build/given -type d -name internal -path '*python3.14/internal'
+folders_without_readme() {
+    find src tests tools bench examples -type d ! -name __pycache__ | while read -r d; do
+        case $d in tests/py/* | bench/runner/* | examples/blog/* | src/capi/include/*) ;;
+        *) [ -f "$d/README.md" ] || echo "$d" ;;
+        esac
+    done
+}
+rule 'every folder has a README' folders_without_readme
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

@@ -127,6 +127,23 @@ find_keyword(const Keywords *kw, const char *name, PyObject **out)
     return r;
 }
 
+/* Whether key is one of the names; of a vectorcall, whether it says so: a subclass of str
+ * may lie. -1: it raised. */
+static int
+is_name(PyObject *key, const char *const *names, bool ask)
+{
+    int known = 0;
+    for (; *names && !known; names++) {
+        if (!ask || PyUnicode_CheckExact(key)) {
+            known = PyUnicode_EqualToUTF8(key, *names);
+            continue;
+        }
+        NJ_OWN name = PyUnicode_FromString(*names);
+        known = name ? PyObject_RichCompareBool(name, key, Py_EQ) : -1;
+    }
+    return known;
+}
+
 /* Raises for the first keyword argument that is no parameter name. */
 static void
 raise_unexpected_keyword(const char *fname, const char *paren, const char *const *names,
@@ -144,12 +161,9 @@ raise_unexpected_keyword(const char *fname, const char *paren, const char *const
             PyErr_SetString(PyExc_TypeError, "keywords must be strings");
             return;
         }
-        bool known = false;
-        for (int j = nposonly; names[j]; j++) {
-            if (PyUnicode_EqualToUTF8(key, names[j])) {
-                known = true;
-                break;
-            }
+        int known = is_name(key, names + nposonly, kw->names != NULL);
+        if (known < 0) {
+            return;
         }
         if (known) {
             continue;
@@ -295,6 +309,13 @@ nj_args_bind(const NjParams *p, PyObject *const *args, Py_ssize_t nargs,
     Keywords kw = {kwnames, args + nargs, NULL};
     return bind(p->fname, "()", p->names, p->npos, p->nreq, p->nkwreq, args, nargs, &kw,
                 out);
+}
+
+void
+nj_args_bad_keyword(const char *fname, const char *const *names, PyObject *kwnames)
+{
+    Keywords kw = {kwnames, NULL, NULL};
+    raise_left_over(fname, "()", names, 0, 0, &kw);
 }
 
 int

@@ -434,7 +434,7 @@ PyConfig_Set(const char *name, PyObject *value)
                    {"write_bytecode", &Py_DontWriteBytecodeFlag, true}};
     for (size_t i = 0; i < NJ_ARRAY_LEN(globals); i++) {
         if (strcmp(globals[i].name, name) == 0) {
-            int v = *(int *)((char *)c + s->offset);
+            int v = PyLong_AsInt(value); /* the number given, also for what is a bool */
             *globals[i].flag = globals[i].negate ? !v : v;
         }
     }

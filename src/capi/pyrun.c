@@ -111,7 +111,7 @@ PyErr_DisplayException(PyObject *exc)
         PyFile_WriteString("TypeError: print_exception(): Exception expected for value, ",
                            file);
         PyFile_WriteString(Py_TYPE(exc)->tp_name, file);
-        PyFile_WriteString(" found", file);
+        PyFile_WriteString(" found\n", file);
         PyErr_Clear();
     }
     Py_DECREF(file);

@@ -41,23 +41,25 @@ typedef struct NjSpawn {
     sigset_t *old_mask;
 } NjSpawn;
 
-/* NULL-terminated array of C strings from a sequence of bytes/str paths. */
+/* NULL-terminated array of C strings: paths of a list or tuple, bytes of any sequence. */
 static char **
 to_cstrings(PyObject *seq, bool fs)
 {
-    NJ_OWN fast = PySequence_Fast(seq, "argv must be a tuple");
-    if (!fast) {
+    Py_ssize_t n = PySequence_Size(seq);
+    if (n < 0) {
         return NULL;
     }
-    Py_ssize_t n = PySequence_Fast_GET_SIZE(fast);
-    char **a = calloc((size_t)n + 1, sizeof *a);
+    char **a = (size_t)n < PY_SSIZE_T_MAX / sizeof *a ? calloc((size_t)n + 1, sizeof *a) : NULL;
     if (!a) {
         PyErr_NoMemory();
         return NULL;
     }
     for (Py_ssize_t i = 0; i < n; i++) {
         NJ_OWN b = NULL;
-        PyObject *item = PySequence_Fast_GET_ITEM(fast, i);
+        NJ_OWN item = PySequence_GetItem(seq, i);
+        if (!item) {
+            goto fail;
+        }
         if (fs) {
             if (!PyUnicode_FSConverter(item, &b)) {
                 goto fail;

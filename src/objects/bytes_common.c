@@ -1436,3 +1436,25 @@ nj_bytes_concat(PyObject *a, PyObject *b)
     }
     return r;
 }
+
+/* Index of needle in haystack, both of the given lengths, plus offset, or -1. */
+PyAPI_FUNC(Py_ssize_t) _PyBytes_Find(const char *haystack, Py_ssize_t n, const char *needle,
+                                     Py_ssize_t m, Py_ssize_t offset);
+Py_ssize_t
+_PyBytes_Find(const char *haystack, Py_ssize_t n, const char *needle, Py_ssize_t m,
+              Py_ssize_t offset)
+{
+    Py_ssize_t at = nj_find(1, haystack, n, needle, m);
+    return at < 0 ? -1 : at + offset;
+}
+
+PyAPI_FUNC(Py_ssize_t) _PyBytes_ReverseFind(const char *haystack, Py_ssize_t n,
+                                            const char *needle, Py_ssize_t m,
+                                            Py_ssize_t offset);
+Py_ssize_t
+_PyBytes_ReverseFind(const char *haystack, Py_ssize_t n, const char *needle, Py_ssize_t m,
+                     Py_ssize_t offset)
+{
+    Py_ssize_t at = nj_rfind(1, haystack, n, needle, m);
+    return at < 0 ? -1 : at + offset;
+}

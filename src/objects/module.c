@@ -191,6 +191,7 @@ PyModule_FromDefAndSpec2(PyModuleDef *def, PyObject *spec, int apiver)
     }
     PyObject *(*create)(PyObject *, PyModuleDef *) = NULL;
     bool has_exec = false;
+    bool has_multi = false, has_gil = false;
     void *multi = Py_MOD_MULTIPLE_INTERPRETERS_SUPPORTED;
     for (PyModuleDef_Slot *s = def->m_slots; s && s->slot; s++) {
         switch (s->slot) {
@@ -206,9 +207,22 @@ PyModule_FromDefAndSpec2(PyModuleDef *def, PyObject *spec, int apiver)
             has_exec = true;
             break;
         case Py_mod_multiple_interpreters:
+            if (has_multi) {
+                PyErr_Format(PyExc_SystemError,
+                             "module %s has more than one 'multiple interpreters' slots",
+                             text);
+                return NULL;
+            }
+            has_multi = true;
             multi = s->value;
             break;
         case Py_mod_gil:
+            if (has_gil) {
+                PyErr_Format(PyExc_SystemError, "module %s has more than one 'gil' slot",
+                             text);
+                return NULL;
+            }
+            has_gil = true;
             break;
         default:
             PyErr_Format(PyExc_SystemError, "module %s uses unknown slot ID %i", text,
@@ -216,11 +230,11 @@ PyModule_FromDefAndSpec2(PyModuleDef *def, PyObject *spec, int apiver)
             return NULL;
         }
     }
-    NjInterp *interp = nj_interp();
-    if (interp->id != 0 && multi == Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED) {
-        PyErr_Format(PyExc_ImportError,
-                     "module %s does not support loading in subinterpreters", text);
-        return NULL;
+    if (multi == Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED ||
+        (multi != Py_MOD_PER_INTERPRETER_GIL_SUPPORTED && nj_interp()->rt.own_gil_used)) {
+        if (nj_import_check_interp(text) < 0) {
+            return NULL;
+        }
     }
     NJ_OWN m = NULL;
     if (create) {
@@ -234,8 +248,9 @@ PyModule_FromDefAndSpec2(PyModuleDef *def, PyObject *spec, int apiver)
             return NULL;
         }
         if (PyErr_Occurred()) {
-            PyErr_Format(PyExc_SystemError,
-                         "creation of module %s raised unreported exception", text);
+            _PyErr_FormatFromCause(PyExc_SystemError,
+                                   "creation of module %s raised unreported exception",
+                                   text);
             return NULL;
         }
     }
@@ -297,8 +312,9 @@ PyModule_ExecDef(PyObject *m, PyModuleDef *def)
             return -1;
         }
         if (PyErr_Occurred()) {
-            PyErr_Format(PyExc_SystemError,
-                         "execution of module %s raised unreported exception", name);
+            _PyErr_FormatFromCause(PyExc_SystemError,
+                                   "execution of module %s raised unreported exception",
+                                   name);
             return -1;
         }
     }
@@ -534,29 +550,13 @@ spec_origin(PyObject *spec)
     return origin;
 }
 
-/* Was this file found through the script's own directory (sys.path[0])? */
+/* Was this file found through the script's own directory, which start-up put first on
+ * sys.path? */
 static bool
 in_script_dir(PyObject *origin)
 {
-    if (origin == NULL) {
-        return false;
-    }
-    PyObject *path = PySys_GetObject("path");
-    if (path == NULL || !PyList_Check(path) || PyList_GET_SIZE(path) == 0) {
-        return false;
-    }
-    PyObject *flags = PySys_GetObject("flags");
-    PyObject *safe = NULL;
-    if (flags && PyObject_GetOptionalAttrString(flags, "safe_path", &safe) > 0) {
-        int t = PyObject_IsTrue(safe);
-        Py_DECREF(safe);
-        if (t != 0) {
-            return false;
-        }
-    }
-    PyErr_Clear();
-    PyObject *first = PyList_GET_ITEM(path, 0);
-    if (!PyUnicode_Check(first)) {
+    const PyConfig *c = &nj_interp()->rt.config;
+    if (origin == NULL || c->safe_path || c->sys_path_0 == NULL) {
         return false;
     }
     Py_ssize_t n = PyUnicode_GET_LENGTH(origin);
@@ -570,18 +570,53 @@ in_script_dir(PyObject *origin)
         slash = PyUnicode_FindChar(origin, '/', 0, slash, -1);
     }
     NJ_OWN dir = slash >= 0 ? PyUnicode_Substring(origin, 0, slash) : NULL;
-    int eq = dir ? PyUnicode_Compare(dir, first) == 0 : 0;
+    NJ_OWN first = NULL;
+    char cwd[4096];
+    if (c->sys_path_0[0]) {
+        NJ_SET(first, PyUnicode_FromWideChar(c->sys_path_0, -1));
+    }
+    else if (getcwd(cwd, sizeof cwd)) {
+        NJ_SET(first, PyUnicode_DecodeFSDefault(cwd));
+    }
+    bool same = dir && first && PyUnicode_Compare(dir, first) == 0;
     PyErr_Clear();
-    return eq;
+    return same;
 }
 
-static bool
+/* 1, 0, or -1 with what the hash of a subclass of str raised. */
+static int
 is_stdlib_name(PyObject *name)
 {
     PyObject *names = PySys_GetObject("stdlib_module_names");
-    int r = names && PyAnySet_Check(names) ? PySet_Contains(names, name) : 0;
-    PyErr_Clear();
-    return r > 0;
+    return names && PyAnySet_Check(names) ? PySet_Contains(names, name) : 0;
+}
+
+int
+nj_module_shadows(PyObject *name, PyObject *origin, bool initializing, PyObject **advice)
+{
+    *advice = NULL;
+    if (!in_script_dir(origin)) {
+        return 0;
+    }
+    int stdlib = is_stdlib_name(name);
+    if (stdlib < 0) {
+        return -1;
+    }
+    if (stdlib) {
+        *advice = PyUnicode_FromFormat(
+            "consider renaming '%U' since it has the same name as the standard library "
+            "module named '%U' and prevents importing that standard library module",
+            origin, name);
+    }
+    else if (initializing) {
+        *advice = PyUnicode_FromFormat("consider renaming '%U' if it has the same name as "
+                                       "a library you intended to import",
+                                       origin);
+    }
+    else {
+        return 0;
+    }
+    return *advice ? 1 : -1;
 }
 
 PyObject *
@@ -617,25 +652,19 @@ nj_module_getattr_missing(PyObject *self, PyObject *name)
     if (initializing < 0) {
         return NULL;
     }
-    bool shadows = in_script_dir(origin);
-    if (shadows && is_stdlib_name(mod_name)) {
-        nj_raise_attribute(self, name,
-                           "module '%U' has no attribute '%U' (consider renaming '%U' "
-                           "since it has the same name as the standard library module "
-                           "named '%U' and prevents importing that standard library "
-                           "module)",
-                           mod_name, name, origin, mod_name);
+    PyObject *advice;
+    int shadows = nj_module_shadows(mod_name, origin, initializing, &advice);
+    if (shadows < 0) {
+        return NULL;
+    }
+    if (shadows) {
+        nj_raise_attribute(self, name, "module '%U' has no attribute '%U' (%U)", mod_name,
+                           name, advice);
+        Py_DECREF(advice);
         return NULL;
     }
     if (initializing) {
-        if (shadows) {
-            nj_raise_attribute(self, name,
-                               "module '%U' has no attribute '%U' (consider renaming "
-                               "'%U' if it has the same name as a library you intended "
-                               "to import)",
-                               mod_name, name, origin);
-        }
-        else if (origin) {
+        if (origin) {
             nj_raise_attribute(self, name,
                                "partially initialized module '%U' from '%U' has no "
                                "attribute '%U' (most likely due to a circular import)",

@@ -433,10 +433,14 @@ int
 PyUnicodeWriter_Format(PyUnicodeWriter *writer, const char *format, ...)
 {
     NjStrWriter *w = (NjStrWriter *)writer;
+    Py_ssize_t before = w->pos;
     va_list va;
     va_start(va, format);
     int r = nj_writer_format_v(w, format, va);
     va_end(va);
+    if (r < 0) {
+        w->pos = before; /* the writer goes on as if nothing had been asked */
+    }
     return r;
 }
 
@@ -461,7 +465,7 @@ write_padded(NjStrWriter *w, PyObject *s, Py_ssize_t width, Py_ssize_t precision
     return flags & F_LEFT ? nj_writer_repeat(w, ' ', fill) : 0;
 }
 
-/* %s of C text: precision counts bytes and may cut a character. */
+/* %s of C text: precision counts bytes; a character it cuts is left out. */
 static int
 write_c_text(NjStrWriter *w, const char *p, Py_ssize_t width, Py_ssize_t precision,
              int flags)
@@ -472,7 +476,7 @@ write_c_text(NjStrWriter *w, const char *p, Py_ssize_t width, Py_ssize_t precisi
     }
     Py_ssize_t consumed;
     PyObject *s = PyUnicode_DecodeUTF8Stateful(p, (Py_ssize_t)n, "replace",
-                                               precision < 0 ? NULL : &consumed);
+                                               n == (size_t)precision ? &consumed : NULL);
     if (s == NULL) {
         return -1;
     }
@@ -571,6 +575,7 @@ format_directive(NjStrWriter *w, const char *f, VaBox *box)
         }
     }
     Py_ssize_t width = -1, precision = -1;
+    bool negative = false;
     if (*f == '*') {
         width = ARG(int);
         if (width < 0) {
@@ -585,9 +590,10 @@ format_directive(NjStrWriter *w, const char *f, VaBox *box)
         f++;
         if (*f == '*') {
             precision = ARG(int);
-            precision = precision < 0 ? -2 : precision;
+            negative = precision < 0; /* an empty text, but no precision for %c */
+            precision = Py_MAX(precision, 0);
             f++;
-        } else if (parse_count(&f, &precision, "precision") < 0) {
+        } else if (Py_ISDIGIT(*f) && parse_count(&f, &precision, "precision") < 0) {
             return NULL;
         }
     }
@@ -603,10 +609,6 @@ format_directive(NjStrWriter *w, const char *f, VaBox *box)
         size = *f++;
     }
     char conv = *f++;
-    /* names of types may use the alternate form, other things may not */
-    if ((flags & F_ALT) && conv != 'T' && conv != 'N') {
-        goto invalid;
-    }
     switch (conv) {
     case 'd':
     case 'i': {
@@ -634,6 +636,9 @@ format_directive(NjStrWriter *w, const char *f, VaBox *box)
     default: break;
     }
     if (size != 0 && !(size == 'l' && (conv == 's' || conv == 'V'))) {
+        goto invalid;
+    }
+    if ((conv == 'c' || conv == 'p') && (width >= 0 || (precision >= 0 && !negative))) {
         goto invalid;
     }
     PyObject *made = NULL, *shown = NULL;

@@ -236,6 +236,11 @@ typedef struct NjModule {
 /* The value of a missing attribute: module __getattr__, else the AttributeError with the
  * hints about circular imports and shadowing files. New reference or NULL. */
 PyObject *nj_module_getattr_missing(PyObject *module, PyObject *name);
+/* Whether the module from the file origin (or NULL) lies beside the script and hides a
+ * library module, or may do so while it is being initialized. 1 with a new reference to
+ * what an error message should advise, 0, -1. */
+NJ_MUST int nj_module_shadows(PyObject *name, PyObject *origin, bool initializing,
+                              PyObject **advice);
 /* PyObject_GetOptionalAttr of an exact module: no exception is made on the way to 0. */
 int nj_module_get_optional(PyObject *module, PyObject *name, PyObject **out);
 void nj_module_clear(PyObject *module);      /* used by lifecycle at exit */

@@ -421,12 +421,14 @@ wrap_release_buffer(PyObject *self, PyObject *args, void *f)
         PyErr_SetString(PyExc_TypeError, "expected a memoryview object");
         return NULL;
     }
-    Py_buffer *view = PyMemoryView_GET_BUFFER(ARG(0));
-    if (view->obj == NULL) {
-        Py_RETURN_NONE; /* released already */
-    }
-    if (view->obj != self) {
+    PyMemoryViewObject *mv = (PyMemoryViewObject *)ARG(0);
+    if (mv->view.obj != self) {
         PyErr_SetString(PyExc_ValueError, "memoryview's buffer is not this object");
+        return NULL;
+    }
+    if (mv->flags & _Py_MEMORYVIEW_RELEASED) {
+        PyErr_SetString(PyExc_ValueError,
+                        "memoryview's buffer has already been released");
         return NULL;
     }
     return PyObject_CallMethodNoArgs(ARG(0), NJ_ID(release));
@@ -1550,6 +1552,7 @@ nj_type_slots_add_operators(PyTypeObject *type)
 {
     PyObject *dict = type->tp_dict;
     PyTypeObject *base = type->tp_base;
+    bool builtin = nj_type_is_static_builtin(type);
     for (int i = 0; i < NSLOTDEFS; i++) {
         struct wrapperbase *p = &slotdefs[i];
         if (p->wrapper == NULL) {
@@ -1559,9 +1562,10 @@ nj_type_slots_add_operators(PyTypeObject *type)
         if (ptr == NULL || *ptr == NULL) {
             continue;
         }
-        void **inherited = base ? slot_ptr(base, p->offset) : NULL;
+        /* of what our own static types take from the base, the base's wrapper is found */
+        void **inherited = builtin && base ? slot_ptr(base, p->offset) : NULL;
         if (inherited && *inherited == *ptr) {
-            continue; /* the base's wrapper is found anyway */
+            continue;
         }
         int r = PyDict_Contains(dict, p->name_strobj);
         if (r < 0) {

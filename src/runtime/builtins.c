@@ -837,6 +837,11 @@ min_max(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, int op)
         PyErr_Format(PyExc_TypeError, "%s expected at least 1 argument, got 0", name);
         return NULL;
     }
+    if (nkw > 2) {
+        PyErr_Format(PyExc_TypeError, "%s() takes at most 2 keyword arguments (%zd given)",
+                     name, nkw);
+        return NULL;
+    }
     for (Py_ssize_t i = 0; i < nkw; i++) {
         PyObject *k = PyTuple_GET_ITEM(kwnames, i);
         if (PyUnicode_EqualToUTF8(k, "key")) {
@@ -846,8 +851,8 @@ min_max(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, int op)
             dflt = args[nargs + i];
         }
         else {
-            PyErr_Format(PyExc_TypeError, "%s() got an unexpected keyword argument '%U'",
-                         name, k);
+            static const char *const names[] = {"key", "default", NULL};
+            nj_args_bad_keyword(name, names, kwnames);
             return NULL;
         }
     }
@@ -1205,8 +1210,8 @@ builtin_print(PyObject *m, PyObject *const *args, Py_ssize_t nargs, PyObject *kw
             flush = v;
         }
         else {
-            PyErr_Format(PyExc_TypeError, "print() got an unexpected keyword argument '%U'",
-                         k);
+            static const char *const names[] = {"sep", "end", "file", "flush", NULL};
+            nj_args_bad_keyword("print", names, kwnames);
             return NULL;
         }
     }

@@ -365,8 +365,8 @@ nj_import_full_name(const char *name)
     return name;
 }
 
-static int
-check_multi_interp(const char *name)
+int
+nj_import_check_interp(const char *name)
 {
     NjInterp *interp = nj_interp();
     int o = interp->rt.multi_interp_override;
@@ -416,7 +416,7 @@ finish_init(PyObject *(*init)(void), PyObject *res, PyObject *name, PyObject *pa
                      "initialization of %s did not return a valid extension module", label);
         return NULL;
     }
-    if (check_multi_interp(label) < 0) {
+    if (nj_import_check_interp(label) < 0) {
         return NULL;
     }
     def->m_base.m_init = init;
@@ -486,7 +486,7 @@ reload_single_phase(PyObject *name, PyObject *path, PyObject **out)
     }
     NJ_SET(cap, c);
     const char *label = PyUnicode_AsUTF8(name);
-    if (!label || check_multi_interp(label) < 0) {
+    if (!label || nj_import_check_interp(label) < 0) {
         return -1;
     }
     PyModuleDef *def = PyCapsule_GetPointer(cap, NULL);
@@ -565,6 +565,20 @@ init_symbol(PyObject *name, char *out, size_t n)
     return 0;
 }
 
+static int
+check_text(PyObject *o, const char *complaint)
+{
+    if (!PyUnicode_Check(o)) {
+        PyErr_SetString(PyExc_TypeError, complaint);
+        return -1;
+    }
+    if (PyUnicode_FindChar(o, 0, 0, PyUnicode_GET_LENGTH(o), 1) >= 0) {
+        PyErr_SetString(PyExc_ValueError, "embedded null character");
+        return -1;
+    }
+    return 0;
+}
+
 static PyObject *
 load_dynamic(PyObject *spec)
 {
@@ -573,8 +587,15 @@ load_dynamic(PyObject *spec)
     if (!path) {
         return NULL;
     }
-    if (!PyUnicode_Check(name)) {
-        PyErr_SetString(PyExc_TypeError, "bad argument type for built-in operation");
+    if (check_text(name, "module name must be a string") < 0) {
+        return NULL;
+    }
+    const char *label = PyUnicode_AsUTF8(name);
+    if (!label || check_text(path, "module filename must be a string") < 0) {
+        return NULL;
+    }
+    NJ_OWN file = PyUnicode_EncodeFSDefault(path);
+    if (!file) {
         return NULL;
     }
     PyObject *m;
@@ -583,10 +604,6 @@ load_dynamic(PyObject *spec)
         return rc < 0 ? NULL : m;
     }
     if (PySys_Audit("import", "OOOOO", name, path, Py_None, Py_None, Py_None) < 0) {
-        return NULL;
-    }
-    NJ_OWN file = PyUnicode_EncodeFSDefault(path);
-    if (!file) {
         return NULL;
     }
     char symbol[300];
@@ -616,10 +633,6 @@ load_dynamic(PyObject *spec)
         if (msg) {
             PyErr_SetImportError(msg, name, path);
         }
-        return NULL;
-    }
-    const char *label = PyUnicode_AsUTF8(name);
-    if (!label) {
         return NULL;
     }
     const char *old = nj_interp()->rt.package_context;

@@ -634,6 +634,7 @@ int
 nj_mem_configure_preset(PyMemAllocatorName name)
 {
     bool small = true, debug = false;
+    const char *small_name = NULL;
     switch (name) {
     case PYMEM_ALLOCATOR_NOT_SET:
         if (nj_runtime.mem_configured) {
@@ -648,6 +649,14 @@ nj_mem_configure_preset(PyMemAllocatorName name)
         break;
     case PYMEM_ALLOCATOR_DEBUG:
     case PYMEM_ALLOCATOR_PYMALLOC_DEBUG:
+        debug = true;
+        break;
+    /* there is one allocator of small blocks, whatever its name */
+    case PYMEM_ALLOCATOR_MIMALLOC:
+        small_name = "mimalloc";
+        break;
+    case PYMEM_ALLOCATOR_MIMALLOC_DEBUG:
+        small_name = "mimalloc_debug";
         debug = true;
         break;
     case PYMEM_ALLOCATOR_MALLOC:
@@ -671,8 +680,9 @@ nj_mem_configure_preset(PyMemAllocatorName name)
     if (debug) {
         PyMem_SetupDebugHooks();
     }
-    nj_runtime.alloc_name = small ? (debug ? "pymalloc_debug" : "pymalloc")
-                                  : (debug ? "malloc_debug" : "malloc");
+    nj_runtime.alloc_name = small_name ? small_name
+                            : small    ? (debug ? "pymalloc_debug" : "pymalloc")
+                                       : (debug ? "malloc_debug" : "malloc");
     return 0;
 }
 
@@ -686,6 +696,8 @@ nj_mem_configure(const char *name)
                  {"debug", PYMEM_ALLOCATOR_DEBUG},
                  {"pymalloc", PYMEM_ALLOCATOR_PYMALLOC},
                  {"pymalloc_debug", PYMEM_ALLOCATOR_PYMALLOC_DEBUG},
+                 {"mimalloc", PYMEM_ALLOCATOR_MIMALLOC},
+                 {"mimalloc_debug", PYMEM_ALLOCATOR_MIMALLOC_DEBUG},
                  {"malloc", PYMEM_ALLOCATOR_MALLOC},
                  {"malloc_debug", PYMEM_ALLOCATOR_MALLOC_DEBUG}};
     if (!name || !*name) {
@@ -697,6 +709,22 @@ nj_mem_configure(const char *name)
         }
     }
     return -1;
+}
+
+/* Does a word look like what the debug hooks leave in memory without an object? */
+static bool
+is_filler(uintptr_t word)
+{
+    const uintptr_t every = (uintptr_t)-1 / 0xff;
+    return word <= 0xff || word == every * DBG_FRESH || word == every * DBG_DEAD ||
+           word == every * DBG_GUARD || word >= (uintptr_t)-0xff;
+}
+
+PyAPI_FUNC(int) _PyObject_IsFreed(PyObject *op);
+int
+_PyObject_IsFreed(PyObject *op)
+{
+    return is_filler((uintptr_t)op) || is_filler((uintptr_t)Py_TYPE(op));
 }
 
 PyAPI_FUNC(const char *) _PyMem_GetCurrentAllocatorName(void);

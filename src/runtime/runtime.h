@@ -179,6 +179,8 @@ nj_err_type(void)
     return e ? (PyObject *)Py_TYPE(e) : NULL;
 }
 
+/* ImportError for an extension that this interpreter may not have; 0/-1. */
+NJ_MUST int nj_import_check_interp(const char *name);
 PyAPI_FUNC(PyObject *) _PyErr_FormatFromCause(PyObject *type, const char *format, ...);
 PyObject *nj_err_default_unraisablehook(PyObject *args);
 void nj_set_legacy_utf8(int mode);

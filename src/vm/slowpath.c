@@ -1319,7 +1319,19 @@ nj_import_from(PyObject *module, PyObject *name)
     if (path != NULL && !PyUnicode_Check(path)) {
         NJ_SET(path, NULL);
     }
-    if (path == NULL) {
+    PyObject *advice = NULL;
+    int shadows = path && modname && PyUnicode_Check(modname)
+                      ? nj_module_shadows(modname, path, initializing, &advice)
+                      : 0;
+    if (shadows < 0) {
+        return NULL;
+    }
+    if (shadows) {
+        message = PyUnicode_FromFormat("cannot import name %R from %R (%U)", name, shown,
+                                       advice);
+        Py_DECREF(advice);
+    }
+    else if (path == NULL) {
         message = PyUnicode_FromFormat("cannot import name %R from %R (unknown location)",
                                        name, shown);
     }

@@ -400,6 +400,71 @@ pymem_getallocatorsname(PyObject *m, PyObject *unused)
     return PyUnicode_FromString(name);
 }
 
+PyAPI_FUNC(int) _PyObject_IsFreed(PyObject *op);
+
+static PyObject *
+require_freed(PyObject *op)
+{
+    if (!_PyObject_IsFreed(op)) {
+        PyErr_SetString(PyExc_AssertionError, "object is not seen as freed");
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+check_pyobject_null_is_freed(PyObject *m, PyObject *unused)
+{
+    return require_freed(NULL);
+}
+
+/* The objects of these three are never made or no more: nobody may look at them after. */
+static PyObject *
+check_pyobject_uninitialized_is_freed(PyObject *m, PyObject *unused)
+{
+    PyObject *op = PyObject_Malloc(sizeof(PyObject));
+    if (!op) {
+        return PyErr_NoMemory();
+    }
+    Py_SET_REFCNT(op, 1);
+    return require_freed(op);
+}
+
+static PyObject *
+check_pyobject_forbidden_bytes_is_freed(PyObject *m, PyObject *unused)
+{
+    PyObject *op = PyObject_Malloc(offsetof(PyObject, ob_type)); /* the rest is guard bytes */
+    if (!op) {
+        return PyErr_NoMemory();
+    }
+    Py_SET_REFCNT(op, 1);
+    return require_freed(op);
+}
+
+static PyObject *
+check_pyobject_freed_is_freed(PyObject *m, PyObject *unused)
+{
+    PyObject *op = PyObject_CallNoArgs((PyObject *)&PyBaseObject_Type);
+    if (!op) {
+        return NULL;
+    }
+    Py_TYPE(op)->tp_dealloc(op);
+    return require_freed(op);
+}
+
+/* The parser's tuple of names outlives the interpreter in which it was first used. */
+static PyObject *
+gh_119213_getargs(PyObject *m, PyObject *args, PyObject *kwds)
+{
+    static const char *const names[] = {"spam", NULL};
+    static _PyArg_Parser parser = {.format = "|O:gh_119213_getargs", .keywords = names};
+    PyObject *spam = Py_None;
+    if (!_PyArg_ParseTupleAndKeywordsFast(args, kwds, &parser, &spam)) {
+        return NULL;
+    }
+    return Py_NewRef(spam);
+}
+
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations" /* the flags */
 static PyObject *
 global_config(void)
@@ -634,6 +699,13 @@ static PyMethodDef methods[] = {
     {"_py_cr_quot", py_cr_quot, METH_VARARGS},
     {"_py_rc_quot", py_rc_quot, METH_VARARGS},
     {"pymem_getallocatorsname", pymem_getallocatorsname, METH_NOARGS},
+    {"check_pyobject_null_is_freed", check_pyobject_null_is_freed, METH_NOARGS},
+    {"check_pyobject_uninitialized_is_freed", check_pyobject_uninitialized_is_freed,
+     METH_NOARGS},
+    {"check_pyobject_forbidden_bytes_is_freed", check_pyobject_forbidden_bytes_is_freed,
+     METH_NOARGS},
+    {"check_pyobject_freed_is_freed", check_pyobject_freed_is_freed, METH_NOARGS},
+    {"gh_119213_getargs", KW(gh_119213_getargs)},
     {"get_configs", get_configs, METH_NOARGS},
     {"clear_extension", clear_extension, METH_VARARGS},
     {"get_long_lived_total", get_long_lived_total, METH_NOARGS},

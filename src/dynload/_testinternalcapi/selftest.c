@@ -4,6 +4,8 @@
  */
 #include "module.h"
 
+#include <sched.h>
+
 #define CHECK(x)                                                                       \
     do {                                                                               \
         if (!(x)) {                                                                    \
@@ -127,6 +129,133 @@ test_critical_sections(PyObject *m, PyObject *unused)
     Py_RETURN_NONE;
 }
 
+static PyObject *
+test_critical_sections_nest(PyObject *m, PyObject *unused)
+{
+    NJ_OWN a = PyDict_New();
+    NJ_OWN b = PyDict_New();
+    int depth = a && b ? 0 : -1;
+    if (depth < 0) {
+        return NULL;
+    }
+    Py_BEGIN_CRITICAL_SECTION(a);
+    depth++;
+    Py_BEGIN_CRITICAL_SECTION(a);
+    depth++;
+    Py_BEGIN_CRITICAL_SECTION2(b, a);
+    depth++;
+    Py_END_CRITICAL_SECTION2();
+    Py_END_CRITICAL_SECTION();
+    Py_END_CRITICAL_SECTION();
+    CHECK(depth == 3);
+    Py_RETURN_NONE;
+}
+
+/* A thread that waits leaves its sections: another one gets in. */
+typedef struct Sections {
+    PyObject *list;
+    bool collect;
+    int running, failed; /* atomic */
+    PyThread_type_lock done;
+} Sections;
+
+static void
+append_in_section(void *arg)
+{
+    Sections *s = arg;
+    PyGILState_STATE gil = PyGILState_Ensure();
+    for (int i = 0; i < 50; i++) {
+        int rc;
+        Py_BEGIN_CRITICAL_SECTION(s->list);
+        Py_BEGIN_ALLOW_THREADS
+        sched_yield();
+        Py_END_ALLOW_THREADS
+        rc = PyList_Append(s->list, Py_None);
+        if (s->collect && i % 10 == 0) {
+            PyGC_Collect();
+        }
+        Py_END_CRITICAL_SECTION();
+        if (rc < 0) {
+            PyErr_Clear();
+            __atomic_store_n(&s->failed, 1, __ATOMIC_RELEASE);
+        }
+    }
+    PyGILState_Release(gil);
+    if (__atomic_sub_fetch(&s->running, 1, __ATOMIC_ACQ_REL) == 0) {
+        PyThread_release_lock(s->done);
+    }
+}
+
+static PyObject *
+append_in_threads(bool collect)
+{
+    enum { THREADS = 4 };
+    NJ_OWN list = PyList_New(0);
+    Sections s = {.list = list, .collect = collect, .running = THREADS,
+                  .done = list ? PyThread_allocate_lock() : NULL};
+    if (!s.done) {
+        return list ? PyErr_NoMemory() : NULL;
+    }
+    PyThread_acquire_lock(s.done, 1);
+    for (int i = 0; i < THREADS; i++) {
+        if (PyThread_start_new_thread(append_in_section, &s) == PYTHREAD_INVALID_THREAD_ID) {
+            Py_FatalError("cannot start a thread"); /* others use this stack frame */
+        }
+    }
+    Py_BEGIN_ALLOW_THREADS
+    PyThread_acquire_lock(s.done, 1);
+    Py_END_ALLOW_THREADS
+    PyThread_release_lock(s.done);
+    PyThread_free_lock(s.done);
+    CHECK(!s.failed && PyList_GET_SIZE(list) == THREADS * 50);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+test_critical_sections_threads(PyObject *m, PyObject *unused)
+{
+    return append_in_threads(false);
+}
+
+static PyObject *
+test_critical_sections_suspend(PyObject *m, PyObject *unused)
+{
+    return append_in_threads(false);
+}
+
+static PyObject *
+test_critical_sections_gc(PyObject *m, PyObject *unused)
+{
+    return append_in_threads(true);
+}
+
+/* --- searching bytes ----------------------------------------------------------------------- */
+
+PyAPI_FUNC(Py_ssize_t) _PyBytes_Find(const char *haystack, Py_ssize_t n, const char *needle,
+                                     Py_ssize_t m, Py_ssize_t offset);
+PyAPI_FUNC(Py_ssize_t) _PyBytes_ReverseFind(const char *haystack, Py_ssize_t n,
+                                            const char *needle, Py_ssize_t m,
+                                            Py_ssize_t offset);
+
+static PyObject *
+test_bytes_find(PyObject *m, PyObject *unused)
+{
+    static const struct {
+        const char *in, *what;
+        Py_ssize_t offset, first, last;
+    } cases[] = {{"", "", 0, 0, 0},        {"Python", "", 3, 3, 9},
+                 {"Python", "P", 0, 0, 0}, {"Python", "on", 5, 9, 9},
+                 {"Python", "no", 5, -1, -1}, {"Python", "Pythons", 0, -1, -1},
+                 {"abcabcab", "abc", 0, 0, 3}, {"aaaa", "aa", 1, 1, 3}};
+    for (size_t i = 0; i < NJ_ARRAY_LEN(cases); i++) {
+        Py_ssize_t n = (Py_ssize_t)strlen(cases[i].in), k = (Py_ssize_t)strlen(cases[i].what);
+        Py_ssize_t off = cases[i].offset;
+        CHECK(_PyBytes_Find(cases[i].in, n, cases[i].what, k, off) == cases[i].first);
+        CHECK(_PyBytes_ReverseFind(cases[i].in, n, cases[i].what, k, off) == cases[i].last);
+    }
+    Py_RETURN_NONE;
+}
+
 /* --- PyMutex ---------------------------------------------------------------------------------- */
 
 static PyObject *
@@ -217,6 +346,11 @@ PyMethodDef selftest_methods[] = {
     {"test_threadstate_set_stack_protection", test_threadstate_set_stack_protection,
      METH_NOARGS},
     {"test_critical_sections", test_critical_sections, METH_NOARGS},
+    {"test_critical_sections_nest", test_critical_sections_nest, METH_NOARGS},
+    {"test_critical_sections_threads", test_critical_sections_threads, METH_NOARGS},
+    {"test_critical_sections_suspend", test_critical_sections_suspend, METH_NOARGS},
+    {"test_critical_sections_gc", test_critical_sections_gc, METH_NOARGS},
+    {"test_bytes_find", test_bytes_find, METH_NOARGS},
     {"test_lock_basic", test_lock_basic, METH_NOARGS},
     {"test_lock_two_threads", test_lock_two_threads, METH_NOARGS},
     {"test_lock_counter", test_lock_counter, METH_NOARGS},

@@ -90,7 +90,8 @@ mirror() {
 }
 
 GIVEN_PACKAGES="libpython3.14-dev libpython3.14-minimal libpython3.14-stdlib
-    libpython3.14-testsuite python3.14-venv python3-pip-whl python3.14-tk libmpdec-dev"
+    libpython3.14-testsuite python3.14-venv python3-pip-whl python3.14-tk idle-python3.14
+    python3.14-examples libmpdec-dev"
 
 # Downloads GIVEN_PACKAGES from the first suite that has them into $1.
 download() {
@@ -164,8 +165,18 @@ arrange() {
     cp "$usr"/share/python-wheels/pip-*.whl "$to/wheels/" 2>/dev/null || true
 }
 
+# Whether the given parts are there, all of them.
+given_complete() {
+    local p
+    [ -e "$GIVEN/STAMP" ] || return 1
+    ! grep -q '^from ' "$GIVEN/STAMP" || return 0
+    for p in $GIVEN_PACKAGES; do
+        grep -q "^${p}_" "$GIVEN/STAMP" || return 1
+    done
+}
+
 given_parts() {
-    [ ! -e "$GIVEN/STAMP" ] || return 0
+    ! given_complete || return 0
     need_space 900 "the given parts and the build"
     rm -rf "$GIVEN" "$GIVEN.new"
     mkdir -p "$GIVEN.new"

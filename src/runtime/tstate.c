@@ -514,6 +514,7 @@ PyInterpreterState_Clear(PyInterpreterState *interp)
     Py_CLEAR(interp->rt.audit_hooks);
     Py_CLEAR(interp->rt.mod_by_index);
     nj_xi_fini(interp);
+    Py_CLEAR(interp->frontend.ast_state);
     Py_CLEAR(interp->strs.codec_search);
     Py_CLEAR(interp->strs.codec_cache);
     Py_CLEAR(interp->strs.codec_errors);

@@ -30,18 +30,18 @@ typedef struct NjParams {
     int npos;                 /* how many may be given by position */
     int nreq;                 /* how many of those are required */
     int nkwreq;               /* required keyword-only ones: the first nkwreq after npos */
+    bool varpos;              /* has *args, which the caller takes: too many keywords are
+                                 then reported one by one */
 } NjParams;
 
 /* Binds vectorcall arguments to parameters: out[i] is a borrowed reference or NULL where
  * absent. out has room for every name. 0, or -1 with the TypeError that the reference's
  * own built-ins raise ("f() missing required argument 'x' (pos 1)", "f() got an unexpected
  * keyword argument 'y'", "f() takes at most 2 arguments (3 given)", ...). Runs Python code
- * only to word an error. */
+ * only to word an error. Where any number of arguments comes before keyword-only ones, pass
+ * only the latter: args + nargs, 0, kwnames. */
 NJ_MUST int nj_args_bind(const NjParams *p, PyObject *const *args, Py_ssize_t nargs,
                          PyObject *kwnames, PyObject **out);
-/* Raises what nj_args_bind would for a keyword argument among kwnames that is none of
- * names. For functions that read their few keywords themselves. */
-void nj_args_bad_keyword(const char *fname, const char *const *names, PyObject *kwnames);
 /* nj_args_bind for tp_new / tp_init / METH_VARARGS: args tuple and kwargs dict or NULL. */
 NJ_MUST int nj_args_bind_tuple(const NjParams *p, PyObject *args, PyObject *kwargs,
                                PyObject **out);

@@ -127,28 +127,23 @@ find_keyword(const Keywords *kw, const char *name, PyObject **out)
     return r;
 }
 
-/* Whether key is one of the names; of a vectorcall, whether it says so: a subclass of str
- * may lie. -1: it raised. */
-static int
-is_name(PyObject *key, const char *const *names, bool ask)
-{
-    int known = 0;
-    for (; *names && !known; names++) {
-        if (!ask || PyUnicode_CheckExact(key)) {
-            known = PyUnicode_EqualToUTF8(key, *names);
-            continue;
-        }
-        NJ_OWN name = PyUnicode_FromString(*names);
-        known = name ? PyObject_RichCompareBool(name, key, Py_EQ) : -1;
-    }
-    return known;
-}
-
-/* Raises for the first keyword argument that is no parameter name. */
+/* Raises for the first keyword argument that is no parameter name. by_eq: a subclass of str
+ * says itself what it equals, as the reference has it everywhere but in
+ * PyArg_ParseTupleAndKeywords. */
 static void
 raise_unexpected_keyword(const char *fname, const char *paren, const char *const *names,
-                         int nposonly, const Keywords *kw)
+                         int nposonly, const Keywords *kw, bool by_eq)
 {
+    NJ_OWN candidates = PyList_New(0);
+    if (!candidates) {
+        return;
+    }
+    for (int j = nposonly; names[j]; j++) {
+        NJ_OWN s = PyUnicode_FromString(names[j]);
+        if (!s || PyList_Append(candidates, s) < 0) {
+            return;
+        }
+    }
     Py_ssize_t n = keyword_count(kw), pos = 0;
     PyObject *key = NULL;
     for (Py_ssize_t i = 0; i < n; i++) {
@@ -161,22 +156,20 @@ raise_unexpected_keyword(const char *fname, const char *paren, const char *const
             PyErr_SetString(PyExc_TypeError, "keywords must be strings");
             return;
         }
-        int known = is_name(key, names + nposonly, kw->names != NULL);
+        int known = 0;
+        if (by_eq) {
+            known = PySequence_Contains(candidates, key);
+        }
+        else {
+            for (int j = nposonly; names[j] && !known; j++) {
+                known = PyUnicode_EqualToUTF8(key, names[j]);
+            }
+        }
         if (known < 0) {
             return;
         }
         if (known) {
             continue;
-        }
-        NJ_OWN candidates = PyList_New(0);
-        if (!candidates) {
-            return;
-        }
-        for (int j = nposonly; names[j]; j++) {
-            NJ_OWN s = PyUnicode_FromString(names[j]);
-            if (!s || PyList_Append(candidates, s) < 0) {
-                return;
-            }
         }
         const char *who = paren[0] ? fname : "this function"; /* no name given */
         NJ_OWN hint = nj_suggest_name(candidates, key);
@@ -200,7 +193,7 @@ raise_unexpected_keyword(const char *fname, const char *paren, const char *const
 /* Keyword arguments of the parameters given by position, and unknown ones. */
 static void
 raise_left_over(const char *fname, const char *paren, const char *const *names,
-                int nposonly, Py_ssize_t nargs, const Keywords *kw)
+                int nposonly, Py_ssize_t nargs, const Keywords *kw, bool by_eq)
 {
     for (Py_ssize_t i = nposonly; i < nargs; i++) {
         PyObject *twice;
@@ -214,7 +207,8 @@ raise_left_over(const char *fname, const char *paren, const char *const *names,
             return;
         }
     }
-    raise_unexpected_keyword(fname ? fname : "this function", paren, names, nposonly, kw);
+    raise_unexpected_keyword(fname ? fname : "this function", paren, names, nposonly, kw,
+                             by_eq);
     if (!PyErr_Occurred()) {
         /* a key whose hash or comparison lies */
         PyErr_Format(PyExc_TypeError, "invalid keyword argument for %.200s%s",
@@ -226,7 +220,7 @@ raise_left_over(const char *fname, const char *paren, const char *const *names,
  * given by position, nreq required ones among those, nkwreq required keyword-only ones. */
 static int
 bind(const char *fname, const char *paren, const char *const *names, int npos, int nreq,
-     int nkwreq, PyObject *const *args, Py_ssize_t nargs, const Keywords *kw,
+     int nkwreq, bool varpos, PyObject *const *args, Py_ssize_t nargs, const Keywords *kw,
      PyObject **out)
 {
     int total = 0, nposonly = 0;
@@ -237,7 +231,7 @@ bind(const char *fname, const char *paren, const char *const *names, int npos, i
         total++;
     }
     Py_ssize_t nkw = keyword_count(kw);
-    if (nargs + nkw > total) {
+    if (!varpos && nargs + nkw > total) {
         /* counts both kinds, as the reference does, when nothing else can fit */
         PyErr_Format(PyExc_TypeError, "%.200s%s takes at most %d %sargument%s (%zd given)",
                      fname, paren, total, nargs == 0 ? "keyword " : "",
@@ -288,7 +282,7 @@ bind(const char *fname, const char *paren, const char *const *names, int npos, i
     if (found == nkw) {
         return 0;
     }
-    raise_left_over(fname, paren, names, nposonly, nargs, kw);
+    raise_left_over(fname, paren, names, nposonly, nargs, kw, true);
     return -1;
 }
 
@@ -307,22 +301,15 @@ nj_args_bind(const NjParams *p, PyObject *const *args, Py_ssize_t nargs,
         return 0;
     }
     Keywords kw = {kwnames, args + nargs, NULL};
-    return bind(p->fname, "()", p->names, p->npos, p->nreq, p->nkwreq, args, nargs, &kw,
-                out);
-}
-
-void
-nj_args_bad_keyword(const char *fname, const char *const *names, PyObject *kwnames)
-{
-    Keywords kw = {kwnames, NULL, NULL};
-    raise_left_over(fname, "()", names, 0, 0, &kw);
+    return bind(p->fname, "()", p->names, p->npos, p->nreq, p->nkwreq, p->varpos,
+                args, nargs, &kw, out);
 }
 
 int
 nj_args_bind_tuple(const NjParams *p, PyObject *args, PyObject *kwargs, PyObject **out)
 {
     Keywords kw = {NULL, NULL, kwargs};
-    return bind(p->fname, "()", p->names, p->npos, p->nreq, p->nkwreq,
+    return bind(p->fname, "()", p->names, p->npos, p->nreq, p->nkwreq, p->varpos,
                 ((PyTupleObject *)args)->ob_item, PyTuple_GET_SIZE(args), &kw, out);
 }
 
@@ -1293,7 +1280,7 @@ walk_keywords(PyObject *const *args, Py_ssize_t nargs, const Keywords *kw,
         return false;
     }
     if (left) {
-        raise_left_over(fname, paren, names, nposonly, nargs, kw);
+        raise_left_over(fname, paren, names, nposonly, nargs, kw, false);
         return false;
     }
     return true;
@@ -1436,7 +1423,7 @@ _PyArg_UnpackKeywords(PyObject *const *args, Py_ssize_t nargs, PyObject *kwargs,
     Keywords kw = {kwargs ? NULL : kwnames, args + nargs, kwargs};
     Py_ssize_t npositional = varpos && nargs > maxpos ? maxpos : nargs;
     if (bind(parser->fname ? parser->fname : "function", parser->fname ? "()" : "",
-             names, maxpos, minpos, minkw, args, npositional, &kw, buf) < 0) {
+             names, maxpos, minpos, minkw, varpos, args, npositional, &kw, buf) < 0) {
         return NULL;
     }
     return buf;

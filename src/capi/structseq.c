@@ -37,12 +37,12 @@ PyStructSequence_New(PyTypeObject *type)
     if (visible < 0) {
         return NULL;
     }
-    PyTupleObject *obj = PyObject_GC_NewVar(PyTupleObject, type, size);
+    /* tp_basicsize has the places of the hidden fields */
+    PyTupleObject *obj = PyObject_GC_NewVar(PyTupleObject, type, visible);
     if (obj == NULL) {
         return NULL;
     }
     obj->ob_hash = -1;
-    Py_SET_SIZE(obj, visible); /* what is behind is hidden */
     for (Py_ssize_t i = 0; i < size; i++) {
         obj->ob_item[i] = NULL;
     }
@@ -360,6 +360,14 @@ make_members(PyStructSequence_Desc *desc, Py_ssize_t n, Py_ssize_t unnamed)
     return members;
 }
 
+/* Size of an instance without the visible items. */
+static Py_ssize_t
+basic_size(const PyStructSequence_Desc *desc, Py_ssize_t n)
+{
+    return (Py_ssize_t)offsetof(PyTupleObject, ob_item) +
+           (n - desc->n_in_sequence) * (Py_ssize_t)sizeof(PyObject *);
+}
+
 int
 PyStructSequence_InitType2(PyTypeObject *type, PyStructSequence_Desc *desc)
 {
@@ -373,7 +381,7 @@ PyStructSequence_InitType2(PyTypeObject *type, PyStructSequence_Desc *desc)
         return -1;
     }
     type->tp_name = desc->name;
-    type->tp_basicsize = (Py_ssize_t)offsetof(PyTupleObject, ob_item);
+    type->tp_basicsize = basic_size(desc, n);
     type->tp_itemsize = sizeof(PyObject *);
     type->tp_dealloc = structseq_dealloc;
     type->tp_repr = structseq_repr;
@@ -421,7 +429,7 @@ PyStructSequence_NewType(PyStructSequence_Desc *desc)
     }
     PyType_Spec spec = {
         .name = desc->name,
-        .basicsize = (int)offsetof(PyTupleObject, ob_item),
+        .basicsize = (int)basic_size(desc, n),
         .itemsize = sizeof(PyObject *),
         .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
         .slots = slots,

@@ -11,6 +11,8 @@
  */
 #include "nj.h"
 
+#include "capi/args.h"
+
 #include <stddef.h>
 
 PyAPI_FUNC(int) _PyDict_SetItem_KnownHash(PyObject *, PyObject *, PyObject *, Py_hash_t);
@@ -677,29 +679,14 @@ static PyObject *
 functools_reduce(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
                  PyObject *kwnames)
 {
-    Py_ssize_t nkw = kwnames ? PyTuple_GET_SIZE(kwnames) : 0;
-    if (nargs < 2) {
-        PyErr_Format(PyExc_TypeError,
-                     "reduce() takes at least 2 positional arguments (%zd given)", nargs);
+    static const char *const names[] = {"", "", "initial", NULL};
+    static const NjParams params = {"reduce", names, 3, 2, 0};
+    PyObject *a[3];
+    if (nj_args_bind(&params, args, nargs, kwnames, a) < 0) {
         return NULL;
     }
-    if (nargs + nkw > 3) {
-        PyErr_Format(PyExc_TypeError, "reduce() takes at most 3 arguments (%zd given)",
-                     nargs + nkw);
-        return NULL;
-    }
-    PyObject *initial = nargs == 3 ? args[2] : NULL;
-    if (nkw) {
-        PyObject *name = PyTuple_GET_ITEM(kwnames, 0);
-        if (PyUnicode_CompareWithASCIIString(name, "initial") != 0) {
-            PyErr_Format(PyExc_TypeError, "reduce() got an unexpected keyword argument '%U'",
-                         name);
-            return NULL;
-        }
-        initial = args[nargs];
-    }
-    PyObject *func = args[0];
-    NJ_OWN it = PyObject_GetIter(args[1]);
+    PyObject *func = a[0], *initial = a[2];
+    NJ_OWN it = PyObject_GetIter(a[1]);
     if (!it) {
         if (PyErr_ExceptionMatches(PyExc_TypeError)) {
             PyErr_SetString(PyExc_TypeError, "reduce() arg 2 must support iteration");

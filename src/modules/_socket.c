@@ -2628,10 +2628,29 @@ drop_capi(PyObject *capsule)
 {
     NjSockCapi *c = PyCapsule_GetPointer(capsule, "_socket.CAPI");
     if (c) {
-        Py_DECREF(c->sock_type);
+        Py_XDECREF(c->sock_type);
         PyMem_Free(c);
     }
 }
+
+static int
+traverse_capi(PyObject *capsule, visitproc visit, void *arg)
+{
+    NjSockCapi *c = PyCapsule_GetPointer(capsule, "_socket.CAPI");
+    Py_VISIT(c->sock_type);
+    return 0;
+}
+
+static int
+clear_capi(PyObject *capsule)
+{
+    NjSockCapi *c = PyCapsule_GetPointer(capsule, "_socket.CAPI");
+    Py_CLEAR(c->sock_type);
+    return 0;
+}
+
+/* exported by the reference, in no public header */
+PyAPI_FUNC(int) _PyCapsule_SetTraverse(PyObject *op, traverseproc traverse, inquiry clear);
 
 static int
 module_exec(PyObject *module)
@@ -2656,6 +2675,9 @@ module_exec(PyObject *module)
     if (!capsule) {
         Py_DECREF(capi->sock_type);
         PyMem_Free(capi);
+        return -1;
+    }
+    if (_PyCapsule_SetTraverse(capsule, traverse_capi, clear_capi) < 0) {
         return -1;
     }
     if (PyModule_AddObjectRef(module, "error", PyExc_OSError) < 0

@@ -743,10 +743,15 @@ resize(PyDictObject *mp, uint8_t log2, int kind)
     return 0;
 }
 
+/* Room for twice the entries, as in the reference: more would cost memory it does not use. */
 static int
 grow(PyDictObject *mp, int kind)
 {
-    return resize(mp, log2_for(mp->ma_used * 3 > 5 ? mp->ma_used * 2 + 1 : 5), kind);
+    uint8_t log2 = LOG2_MIN;
+    while ((Py_ssize_t)1 << log2 < mp->ma_used * 3) {
+        log2++;
+    }
+    return resize(mp, log2, kind);
 }
 
 /* Split -> combined: the values move into a block of the dict's own, the instance's inline
@@ -796,6 +801,9 @@ add_shared(NjDictKeys *k, PyObject *key, Py_hash_t hash)
     enter_cell(k, hash, ix);
     k->dk_nentries++;
     k->dk_usable--;
+    if (k->dk_spare > 1 || k->dk_usable == 0) {
+        k->dk_spare--;
+    }
     return ix;
 }
 
@@ -2095,7 +2103,7 @@ dict_sizeof(PyObject *self, PyObject *unused)
     PyDictObject *mp = (PyDictObject *)self;
     size_t size = (size_t)Py_TYPE(self)->tp_basicsize;
     if (mp->ma_values) {
-        size += nj_values_size(mp->ma_values->capacity);
+        size += nj_inst_capacity(mp->ma_keys) * sizeof(PyObject *);
     }
     if (mp->ma_keys != EMPTY_KEYS && mp->ma_keys->dk_refcnt == 1) {
         size += block_size(mp->ma_keys);

@@ -50,7 +50,10 @@ struct _dictkeysobject {
     uint8_t dk_log2_size;          /* log2 of the number of index cells */
     uint8_t dk_log2_index_bytes;   /* log2 of the bytes of the index */
     uint8_t dk_kind;               /* NJ_KEYS_* */
-    uint8_t dk_hinted;             /* an OrderedDict remembers a position in this block */
+    union {
+        uint8_t dk_hinted; /* not SHARED: an OrderedDict remembers a position in this block */
+        uint8_t dk_spare;  /* SHARED: places the next instance gets for names not known yet */
+    };
     uint32_t dk_version;           /* 0 = not assigned */
     Py_ssize_t dk_usable;          /* entries that can still be appended */
     Py_ssize_t dk_nentries;        /* entries used, holes included */
@@ -69,7 +72,7 @@ struct _dictvalues {
 };
 typedef struct _dictvalues NjInstValues;
 
-#define NJ_SHARED_KEYS_MAX 29 /* one more makes the dict a combined one */
+#define NJ_SHARED_KEYS_MAX 30 /* one more makes the dict a combined one */
 
 /* ---- entries ---- */
 
@@ -175,12 +178,13 @@ nj_values_order(NjInstValues *v)
 }
 
 /* Room of the next instance: what earlier ones (and __static_attributes__) taught the
- * shared keys, plus one. So instances of one type differ in capacity: whoever uses a cached
- * entry number checks it against values->capacity. */
+ * shared keys, plus spare places: many for the first instance of a type, one less for each
+ * further one, down to one. So instances of one type differ in capacity: whoever uses a
+ * cached entry number checks it against values->capacity. */
 NJ_INLINE size_t
 nj_inst_capacity(NjDictKeys *k)
 {
-    return (size_t)(k->dk_nentries + (k->dk_usable > 0));
+    return (size_t)(k->dk_nentries + k->dk_spare);
 }
 
 /* Attribute with entry number index for LOAD_ATTR caches: borrowed; NULL when the inline
@@ -219,6 +223,9 @@ nj_inst_init(PyObject *obj, PyTypeObject *tp)
         NjDictKeys *k = nj_type_shared_keys(tp);
         NjInstValues *v = (NjInstValues *)((char *)obj + tp->tp_basicsize);
         size_t capacity = nj_inst_capacity(k);
+        if (k->dk_spare > 1) {
+            k->dk_spare--;
+        }
         v->capacity = (uint8_t)capacity;
         v->size = 0;
         v->embedded = 1;

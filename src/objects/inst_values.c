@@ -31,6 +31,7 @@ nj_shared_keys_new(PyTypeObject *tp)
     if (!k) {
         return NULL;
     }
+    k->dk_spare = NJ_SHARED_KEYS_MAX;
     PyTypeObject *base = tp->tp_base;
     if (base && (base->tp_flags & Py_TPFLAGS_HEAPTYPE) &&
         (base->tp_flags & Py_TPFLAGS_INLINE_VALUES) && nj_type_shared_keys(base)) {
@@ -49,6 +50,10 @@ nj_shared_keys_new(PyTypeObject *tp)
                 nj_keys_shared_index(k, name);
             }
         }
+    }
+    if (k->dk_usable > 1) { /* the last place is for a name known beforehand */
+        k->dk_usable--;
+        k->dk_spare--;
     }
     return k;
 }

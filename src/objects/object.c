@@ -1379,9 +1379,6 @@ object_sizeof(PyObject *self, PyObject *unused)
                            : Py_SIZE(self);
         size += (size_t)(n < 0 ? -n : n) * (size_t)tp->tp_itemsize;
     }
-    else if (tp->tp_flags & Py_TPFLAGS_INLINE_VALUES) {
-        size += nj_inst_extra_size(tp);
-    }
     return PyLong_FromSize_t(size);
 }
 

@@ -952,11 +952,15 @@ static PyObject *
 slot_tp_descr_get(PyObject *self, PyObject *obj, PyObject *type)
 {
     PyTypeObject *tp = Py_TYPE(self);
-    if (nj_type_find(tp, NJ_ID(__get__)) == NULL) {
+    PyObject *get = nj_type_find(tp, NJ_ID(__get__));
+    if (get == NULL) {
         /* removed meanwhile: as if the slot were empty */
         return Py_NewRef(self);
     }
-    return CALL2(self, __get__, obj ? obj : Py_None, type ? type : Py_None);
+    /* __get__ itself is called as it lies in the class, bound to nothing */
+    NJ_OWN f = Py_NewRef(get);
+    PyObject *args[] = {self, obj ? obj : Py_None, type ? type : Py_None};
+    return PyObject_Vectorcall(f, args, 3, NULL);
 }
 
 static int

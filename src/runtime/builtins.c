@@ -831,31 +831,17 @@ static PyObject *
 min_max(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, int op)
 {
     const char *name = op == Py_LT ? "min" : "max";
-    PyObject *key = NULL, *dflt = NULL;
-    Py_ssize_t nkw = kwnames ? PyTuple_GET_SIZE(kwnames) : 0;
+    static const char *const names[] = {"key", "default", NULL};
+    const NjParams params = {name, names, 0, 0, 0};
+    PyObject *a[2] = {NULL, NULL};
     if (nargs == 0) {
         PyErr_Format(PyExc_TypeError, "%s expected at least 1 argument, got 0", name);
         return NULL;
     }
-    if (nkw > 2) {
-        PyErr_Format(PyExc_TypeError, "%s() takes at most 2 keyword arguments (%zd given)",
-                     name, nkw);
+    if (kwnames && nj_args_bind(&params, args + nargs, 0, kwnames, a) < 0) {
         return NULL;
     }
-    for (Py_ssize_t i = 0; i < nkw; i++) {
-        PyObject *k = PyTuple_GET_ITEM(kwnames, i);
-        if (PyUnicode_EqualToUTF8(k, "key")) {
-            key = args[nargs + i] == Py_None ? NULL : args[nargs + i];
-        }
-        else if (PyUnicode_EqualToUTF8(k, "default")) {
-            dflt = args[nargs + i];
-        }
-        else {
-            static const char *const names[] = {"key", "default", NULL};
-            nj_args_bad_keyword(name, names, kwnames);
-            return NULL;
-        }
-    }
+    PyObject *key = a[0] == Py_None ? NULL : a[0], *dflt = a[1];
     bool positional = nargs > 1;
     if (positional && dflt) {
         PyErr_Format(PyExc_TypeError,
@@ -1193,28 +1179,13 @@ builtin_sorted(PyObject *m, PyObject *const *args, Py_ssize_t nargs, PyObject *k
 static PyObject *
 builtin_print(PyObject *m, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
-    PyObject *sep = NULL, *end = NULL, *file = NULL, *flush = NULL;
-    Py_ssize_t nkw = kwnames ? PyTuple_GET_SIZE(kwnames) : 0;
-    for (Py_ssize_t i = 0; i < nkw; i++) {
-        PyObject *k = PyTuple_GET_ITEM(kwnames, i), *v = args[nargs + i];
-        if (PyUnicode_EqualToUTF8(k, "sep")) {
-            sep = v;
-        }
-        else if (PyUnicode_EqualToUTF8(k, "end")) {
-            end = v;
-        }
-        else if (PyUnicode_EqualToUTF8(k, "file")) {
-            file = v;
-        }
-        else if (PyUnicode_EqualToUTF8(k, "flush")) {
-            flush = v;
-        }
-        else {
-            static const char *const names[] = {"sep", "end", "file", "flush", NULL};
-            nj_args_bad_keyword("print", names, kwnames);
-            return NULL;
-        }
+    static const char *const names[] = {"sep", "end", "file", "flush", NULL};
+    static const NjParams params = {"print", names, .varpos = true};
+    PyObject *a[4] = {NULL};
+    if (kwnames && nj_args_bind(&params, args + nargs, 0, kwnames, a) < 0) {
+        return NULL;
     }
+    PyObject *sep = a[0], *end = a[1], *file = a[2], *flush = a[3];
     int do_flush = 0;
     if (flush && (do_flush = PyObject_IsTrue(flush)) < 0) {
         return NULL;

@@ -691,8 +691,18 @@ nj_gc_dump_shutdown(NjInterp *interp)
                           ? "gc: %zd uncollectable objects at shutdown"
                           : "gc: %zd uncollectable objects at shutdown; use "
                             "gc.set_debug(gc.DEBUG_UNCOLLECTABLE) to list them";
-    if (PyErr_WarnFormat(PyExc_ResourceWarning, 1, fmt, PyList_GET_SIZE(gc->garbage)) < 0) {
+    if (PyErr_WarnExplicitFormat(PyExc_ResourceWarning, "gc", 0, "gc", NULL, fmt,
+                                 PyList_GET_SIZE(gc->garbage)) < 0) {
         PyErr_FormatUnraisable("Exception ignored in GC shutdown");
+    }
+    if (gc->debug & DEBUG_UNCOLLECTABLE) {
+        NJ_OWN text = PyObject_Repr(gc->garbage);
+        if (text) {
+            PySys_FormatStderr("      %U\n", text);
+        }
+        else {
+            PyErr_FormatUnraisable("Exception ignored in GC shutdown");
+        }
     }
 }
 

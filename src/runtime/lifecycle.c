@@ -400,6 +400,7 @@ finalize_modules(PyThreadState *ts)
         }
     }
     nj_gc_collect(interp, 2, true);
+    nj_gc_dump_shutdown(interp); /* a warning, which takes sys.stderr */
     /* now the survivors, last imported first */
     for (Py_ssize_t i = weak ? PyList_GET_SIZE(weak) - 1 : -1; i >= 0; i--) {
         PyObject *entry = PyList_GET_ITEM(weak, i);
@@ -437,7 +438,6 @@ end_interp(PyThreadState *ts)
     interp->rt.shutting_down = true;
     finalize_modules(ts);
     nj_flush_std_files();
-    nj_gc_dump_shutdown(interp);
     if (interp->rt.config.malloc_stats) {
         nj_mem_dump_stats(stderr);
     }

@@ -821,7 +821,16 @@ print_sum(FILE *out, const char *label, size_t value)
     fprintf(out, "%-34s = %20zu\n", label, value);
 }
 
-/* sys._debugmallocstats(), PYTHONMALLOCSTATS: the pools of this interpreter. */
+static void
+print_free(FILE *out, const char *what, Py_ssize_t count, size_t size)
+{
+    char label[100];
+    snprintf(label, sizeof(label), "%zd free %ss * %zu bytes each", count, what, size);
+    fprintf(out, "%48s = %20zu\n", label, (size_t)count * size);
+}
+
+/* sys._debugmallocstats(), PYTHONMALLOCSTATS: the pools and free lists of this
+ * interpreter. */
 void
 nj_mem_dump_stats(FILE *out)
 {
@@ -867,6 +876,18 @@ nj_mem_dump_stats(FILE *out)
     print_sum(out, "# bytes of others' pools", foreign * POOL_SIZE);
     print_sum(out, "# bytes lost to pool headers", headers);
     print_sum(out, "# bytes lost to quantization", rest);
+    fputc('\n', out);
+    NjInterp *interp = nj_interp();
+    NjContainerState *c = &interp->containers;
+    print_free(out, "PyDictObject", c->dicts.count, sizeof(PyDictObject));
+    print_free(out, "PyFloatObject", interp->numbers.n_free_floats, sizeof(PyFloatObject));
+    print_free(out, "PyListObject", c->lists.count, sizeof(PyListObject));
+    for (int n = 1; n <= NJ_TUPLE_FREE_SIZES; n++) {
+        char label[40];
+        snprintf(label, sizeof(label), "%d-sized PyTupleObject", n);
+        print_free(out, label, c->tuples[n].count,
+                   (size_t)_PyObject_VAR_SIZE(&PyTuple_Type, n));
+    }
 }
 
 /* --- the public functions --------------------------------------------------------------- */

@@ -864,6 +864,7 @@ static PyType_Slot iter_slots[] = {
     {Py_tp_dealloc, iter_dealloc},
     {Py_tp_traverse, iter_traverse},
     {Py_tp_clear, iter_clear},
+    {Py_tp_getattro, PyObject_GenericGetAttr},
     {Py_tp_iter, PyObject_SelfIter},
     {Py_tp_iternext, iter_next},
     {Py_tp_methods, iter_methods},

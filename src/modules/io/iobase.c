@@ -19,12 +19,58 @@ nj_io_unsupported(NjIoState *st, const char *message)
     return NULL;
 }
 
+/* What a concrete class has to provide, one method for each name: arguments are checked, then
+ * UnsupportedOperation names the method. They take their class (METH_METHOD), whose module
+ * has the exception. kinds: a letter for each argument, o any, i int, s str. */
 static PyObject *
-unsupported_named(PyObject *self, const char *name)
+refuse(PyTypeObject *cls, const NjParams *params, const char *kinds,
+       PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
-    NjIoState *st = nj_io_state_of(self);
-    return st ? nj_io_unsupported(st, name) : NULL;
+    PyObject *bound[2] = {NULL};
+    if (params->npos == 0) {
+        if (nargs || (kwnames && PyTuple_GET_SIZE(kwnames))) {
+            PyErr_Format(PyExc_TypeError, "%s() takes no arguments", params->fname);
+            return NULL;
+        }
+    }
+    else if (nj_args_bind(params, args, nargs, kwnames, bound) < 0) {
+        return NULL;
+    }
+    for (int i = 0; kinds[i]; i++) {
+        if (kinds[i] == 'i' && bound[i]) {
+            int n = PyLong_AsInt(bound[i]);
+            if (n == -1 && PyErr_Occurred()) {
+                return NULL;
+            }
+        }
+        if (kinds[i] == 's' && !PyUnicode_Check(bound[i])) {
+            _PyArg_BadArgument(params->fname, "argument 1", "str", bound[i]);
+            return NULL;
+        }
+    }
+    NjIoState *st = PyType_GetModuleState(cls);
+    return st ? nj_io_unsupported(st, params->fname) : NULL;
 }
+#define REFUSE(cname, text, nreq, kinds)                                               \
+    static PyObject *cname(PyObject *Py_UNUSED(self), PyTypeObject *cls,               \
+                           PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames) \
+    {                                                                                  \
+        static const char *const names[] = {"", "", NULL};                             \
+        static const NjParams params = {text, names + 2 - (sizeof(kinds) - 1),         \
+                                        sizeof(kinds) - 1, nreq, 0};                   \
+        return refuse(cls, &params, kinds, args, nargs, kwnames);                      \
+    }
+REFUSE(iobase_seek, "seek", 1, "ii")
+REFUSE(iobase_truncate, "truncate", 0, "o")
+REFUSE(iobase_fileno, "fileno", 0, "")
+REFUSE(base_detach, "detach", 0, "")
+REFUSE(base_read, "read", 0, "i")
+REFUSE(base_read1, "read1", 0, "i")
+REFUSE(base_write, "write", 1, "o")
+REFUSE(text_readline, "readline", 0, "i")
+REFUSE(text_write, "write", 1, "s")
+#define REFUSAL(f)                                                                     \
+    (PyCFunction)(void (*)(void))f, METH_METHOD | METH_FASTCALL | METH_KEYWORDS
 
 /* 1/0/-1: truth of self.closed. */
 static int
@@ -149,27 +195,9 @@ nj_io_as_offset(PyObject *o, PyObject *exc)
 /* ---- _IOBase ---------------------------------------------------------------------- */
 
 static PyObject *
-iobase_unsupported_seek(PyObject *self, PyObject *Py_UNUSED(args))
-{
-    return unsupported_named(self, "seek");
-}
-
-static PyObject *
 iobase_tell(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
     return PyObject_CallMethod(self, "seek", "ii", 0, 1);
-}
-
-static PyObject *
-iobase_truncate(PyObject *self, PyObject *Py_UNUSED(args))
-{
-    return unsupported_named(self, "truncate");
-}
-
-static PyObject *
-iobase_fileno(PyObject *self, PyObject *Py_UNUSED(ignored))
-{
-    return unsupported_named(self, "fileno");
 }
 
 static int
@@ -485,10 +513,10 @@ iobase_writelines(PyObject *self, PyObject *lines)
 }
 
 static PyMethodDef iobase_methods[] = {
-    {"seek", iobase_unsupported_seek, METH_VARARGS,
+    {"seek", REFUSAL(iobase_seek),
      "seek($self, offset, whence=os.SEEK_SET, /)\n--\n\nMove the stream position."},
     {"tell", iobase_tell, METH_NOARGS, "tell($self, /)\n--\n\nThe stream position."},
-    {"truncate", iobase_truncate, METH_VARARGS,
+    {"truncate", REFUSAL(iobase_truncate),
      "truncate($self, size=None, /)\n--\n\nCut or extend the stream to size bytes."},
     {"flush", iobase_flush, METH_NOARGS, "flush($self, /)\n--\n\nWrite out buffered data."},
     {"close", iobase_close, METH_NOARGS, "close($self, /)\n--\n\nFlush and close."},
@@ -502,7 +530,8 @@ static PyMethodDef iobase_methods[] = {
     {"_checkSeekable", iobase_check_seekable, METH_NOARGS, "_checkSeekable($self, /)\n--\n\n"},
     {"_checkReadable", iobase_check_readable, METH_NOARGS, "_checkReadable($self, /)\n--\n\n"},
     {"_checkWritable", iobase_check_writable, METH_NOARGS, "_checkWritable($self, /)\n--\n\n"},
-    {"fileno", iobase_fileno, METH_NOARGS, "fileno($self, /)\n--\n\nThe file descriptor."},
+    {"fileno", REFUSAL(iobase_fileno),
+     "fileno($self, /)\n--\n\nThe file descriptor."},
     {"isatty", iobase_isatty, METH_NOARGS,
      "isatty($self, /)\n--\n\nWhether the stream is a terminal."},
     {"__enter__", iobase_enter, METH_NOARGS, "__enter__($self, /)\n--\n\n"},
@@ -645,7 +674,6 @@ static PyMethodDef rawiobase_methods[] = {
 static PyType_Slot rawiobase_slots[] = {
     {Py_tp_doc, "Base class for raw binary I/O."},
     {Py_tp_methods, rawiobase_methods},
-    {Py_tp_finalize, nj_io_finalize},
     {0, NULL},
 };
 
@@ -700,29 +728,18 @@ bufferediobase_readinto1(PyObject *self, PyObject *target)
     return readinto_by(self, target, NJ_ID(read1));
 }
 
-#define UNSUPPORTED_METHOD(cname, text)                                                \
-    static PyObject *cname(PyObject *self, PyObject *Py_UNUSED(args))                  \
-    {                                                                                  \
-        return unsupported_named(self, text);                                          \
-    }
-UNSUPPORTED_METHOD(base_detach, "detach")
-UNSUPPORTED_METHOD(base_read, "read")
-UNSUPPORTED_METHOD(base_read1, "read1")
-UNSUPPORTED_METHOD(base_write, "write")
-UNSUPPORTED_METHOD(base_readline, "readline")
-
 static PyMethodDef bufferediobase_methods[] = {
-    {"detach", base_detach, METH_NOARGS,
+    {"detach", REFUSAL(base_detach),
      "detach($self, /)\n--\n\nSeparate and return the raw stream."},
-    {"read", base_read, METH_VARARGS,
+    {"read", REFUSAL(base_read),
      "read($self, size=-1, /)\n--\n\nRead up to size bytes, or to EOF."},
-    {"read1", base_read1, METH_VARARGS,
+    {"read1", REFUSAL(base_read1),
      "read1($self, size=-1, /)\n--\n\nRead up to size bytes with one raw read at most."},
     {"readinto", bufferediobase_readinto, METH_O,
      "readinto($self, buffer, /)\n--\n\nRead into buffer; returns how many bytes."},
     {"readinto1", bufferediobase_readinto1, METH_O,
      "readinto1($self, buffer, /)\n--\n\nLike readinto with one raw read at most."},
-    {"write", base_write, METH_VARARGS,
+    {"write", REFUSAL(base_write),
      "write($self, b, /)\n--\n\nWrite the bytes of b; returns how many."},
     {0},
 };
@@ -730,7 +747,6 @@ static PyMethodDef bufferediobase_methods[] = {
 static PyType_Slot bufferediobase_slots[] = {
     {Py_tp_doc, "Base class for buffered I/O objects."},
     {Py_tp_methods, bufferediobase_methods},
-    {Py_tp_finalize, nj_io_finalize},
     {0, NULL},
 };
 
@@ -749,13 +765,13 @@ textiobase_none(PyObject *Py_UNUSED(self), void *Py_UNUSED(closure))
 }
 
 static PyMethodDef textiobase_methods[] = {
-    {"detach", base_detach, METH_NOARGS,
+    {"detach", REFUSAL(base_detach),
      "detach($self, /)\n--\n\nSeparate and return the binary buffer."},
-    {"read", base_read, METH_VARARGS,
+    {"read", REFUSAL(base_read),
      "read($self, size=-1, /)\n--\n\nRead up to size characters, or to EOF."},
-    {"readline", base_readline, METH_VARARGS,
+    {"readline", REFUSAL(text_readline),
      "readline($self, size=-1, /)\n--\n\nRead up to a newline."},
-    {"write", base_write, METH_VARARGS,
+    {"write", REFUSAL(text_write),
      "write($self, s, /)\n--\n\nWrite the str s; returns its length."},
     {0},
 };
@@ -771,7 +787,6 @@ static PyType_Slot textiobase_slots[] = {
     {Py_tp_doc, "Base class for text I/O."},
     {Py_tp_methods, textiobase_methods},
     {Py_tp_getset, textiobase_getset},
-    {Py_tp_finalize, nj_io_finalize},
     {0, NULL},
 };
 

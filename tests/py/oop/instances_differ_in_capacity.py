@@ -1,6 +1,8 @@
 # An attribute site that has learned from a later instance meets an earlier, smaller one.
 class A:
     pass
+for _ in range(40):
+    A() # the first instances get many spare places
 early = [A() for _ in range(5)]
 def fill(o):
     for i in range(12):

@@ -367,22 +367,31 @@ PyUnicode_DecodeRawUnicodeEscape(const char *data, Py_ssize_t size, const char *
 
 /* ---- EncodingMap --------------------------------------------------------------------------------- */
 
-#define MAP_SLOTS 512
+/* Three levels for characters up to U+FFFF: top by the high 5 bits, blocks of 16 by the
+ * next 4, blocks of 128 bytes by the low 7. A code page needs few blocks. */
+enum { MAP_TOP = 32, MAP_MIDDLE = 16, MAP_LEAF = 128, MAP_NONE = 0xff };
 
 typedef struct {
     PyObject_HEAD
-    struct {
-        uint16_t ch; /* 0: free slot (character 0 always maps to byte 0) */
-        uint8_t byte;
-    } slots[MAP_SLOTS];
+    uint8_t top[MAP_TOP]; /* number of a middle block or MAP_NONE */
+    int nmiddle, nleaf;
+    uint8_t blocks[1]; /* middle blocks (number of a leaf or MAP_NONE), then the leaves:
+                          the byte, 0 = none (character 0 always maps to byte 0) */
 } EncodingMap;
 
 PyTypeObject NjEncodingMap_Type;
 
+static size_t
+map_bytes(int nmiddle, int nleaf)
+{
+    return sizeof(EncodingMap) - 1 + (size_t)(MAP_MIDDLE * nmiddle + MAP_LEAF * nleaf);
+}
+
 static PyObject *
 encodingmap_size(PyObject *self, PyObject *unused)
 {
-    return PyLong_FromSize_t(sizeof(EncodingMap));
+    const EncodingMap *m = (const EncodingMap *)self;
+    return PyLong_FromSize_t(map_bytes(m->nmiddle, m->nleaf));
 }
 
 static PyMethodDef encodingmap_methods[] = {
@@ -398,27 +407,38 @@ PyTypeObject NjEncodingMap_Type = {
     .tp_methods = encodingmap_methods,
 };
 
-static inline unsigned
-map_slot(Py_UCS4 ch)
+static uint8_t *
+map_leaf(EncodingMap *m, unsigned leaf)
 {
-    return (ch * 40503u >> 7) & (MAP_SLOTS - 1);
+    return m->blocks + MAP_MIDDLE * m->nmiddle + MAP_LEAF * leaf;
 }
 
 static int
-map_find(const EncodingMap *m, Py_UCS4 ch)
+map_find(EncodingMap *m, Py_UCS4 ch)
 {
     if (ch == 0) {
         return 0;
     }
-    if (ch > 0xffff) {
+    if (ch > 0xffff || m->top[ch >> 11] == MAP_NONE) {
         return -1;
     }
-    for (unsigned i = map_slot(ch); m->slots[i].ch; i = (i + 1) & (MAP_SLOTS - 1)) {
-        if (m->slots[i].ch == ch) {
-            return m->slots[i].byte;
+    uint8_t leaf = m->blocks[MAP_MIDDLE * m->top[ch >> 11] + (ch >> 7 & 15)];
+    uint8_t byte = leaf == MAP_NONE ? 0 : map_leaf(m, leaf)[ch & 127];
+    return byte ? byte : -1;
+}
+
+static PyObject *
+build_map_dict(PyObject *string, Py_ssize_t n)
+{
+    NJ_OWN dict = PyDict_New();
+    for (Py_ssize_t i = 0; dict != NULL && i < n; i++) {
+        NJ_OWN key = PyLong_FromLong((long)PyUnicode_READ_CHAR(string, i));
+        NJ_OWN value = PyLong_FromSsize_t(i);
+        if (key == NULL || value == NULL || PyDict_SetItem(dict, key, value) < 0) {
+            return NULL;
         }
     }
-    return -1;
+    return NJ_TAKE(dict);
 }
 
 PyObject *
@@ -429,38 +449,43 @@ PyUnicode_BuildEncodingMap(PyObject *string)
         return NULL;
     }
     Py_ssize_t n = Py_MIN(PyUnicode_GET_LENGTH(string), 256);
-    bool compact = n == 256 && PyUnicode_READ_CHAR(string, 0) == 0;
-    for (Py_ssize_t i = 1; compact && i < n; i++) {
+    uint8_t top[MAP_TOP], middle[MAP_TOP * MAP_MIDDLE];
+    memset(top, MAP_NONE, sizeof(top));
+    memset(middle, MAP_NONE, sizeof(middle));
+    int nmiddle = 0, nleaf = 0;
+    bool fits = PyUnicode_READ_CHAR(string, 0) == 0;
+    for (Py_ssize_t i = 1; fits && i < n; i++) {
         Py_UCS4 ch = PyUnicode_READ_CHAR(string, i);
-        compact = ch != 0 && ch <= 0xffff;
-    }
-    if (!compact) {
-        NJ_OWN dict = PyDict_New();
-        for (Py_ssize_t i = 0; dict != NULL && i < n; i++) {
-            NJ_OWN key = PyLong_FromLong((long)PyUnicode_READ_CHAR(string, i));
-            NJ_OWN value = PyLong_FromSsize_t(i);
-            if (key == NULL || value == NULL || PyDict_SetItem(dict, key, value) < 0) {
-                return NULL;
+        fits = ch != 0 && ch <= 0xffff && nleaf < MAP_NONE;
+        if (fits && ch != 0xfffe) {
+            if (top[ch >> 11] == MAP_NONE) {
+                top[ch >> 11] = (uint8_t)nmiddle++;
+            }
+            uint8_t *leaf = &middle[MAP_MIDDLE * top[ch >> 11] + (ch >> 7 & 15)];
+            if (*leaf == MAP_NONE) {
+                *leaf = (uint8_t)nleaf++;
             }
         }
-        return NJ_TAKE(dict);
     }
-    EncodingMap *m = PyObject_New(EncodingMap, &NjEncodingMap_Type);
+    if (!fits || nleaf >= MAP_NONE) {
+        return build_map_dict(string, n);
+    }
+    EncodingMap *m = PyObject_Malloc(map_bytes(nmiddle, nleaf));
     if (m == NULL) {
-        return NULL;
+        return PyErr_NoMemory();
     }
-    memset(m->slots, 0, sizeof(m->slots));
+    (void)PyObject_Init((PyObject *)m, &NjEncodingMap_Type);
+    m->nmiddle = nmiddle;
+    m->nleaf = nleaf;
+    memcpy(m->top, top, sizeof(top));
+    memcpy(m->blocks, middle, (size_t)(MAP_MIDDLE * nmiddle));
+    memset(map_leaf(m, 0), 0, (size_t)(MAP_LEAF * nleaf));
     for (Py_ssize_t b = 1; b < n; b++) {
         Py_UCS4 ch = PyUnicode_READ_CHAR(string, b);
-        if (ch == 0xfffe) {
-            continue;
+        if (ch != 0xfffe) {
+            uint8_t leaf = middle[MAP_MIDDLE * top[ch >> 11] + (ch >> 7 & 15)];
+            map_leaf(m, leaf)[ch & 127] = (uint8_t)b;
         }
-        unsigned i = map_slot(ch);
-        while (m->slots[i].ch && m->slots[i].ch != ch) {
-            i = (i + 1) & (MAP_SLOTS - 1);
-        }
-        m->slots[i].ch = (uint16_t)ch;
-        m->slots[i].byte = (uint8_t)b;
     }
     return (PyObject *)m;
 }

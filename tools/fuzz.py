@@ -16,7 +16,8 @@ import tempfile
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BATCH = 500
-PARSERS = ('re', 'sre', 'pickle', 'json', 'struct', 'xml', 'compress', 'datetime', 'zoneinfo', 'number', 'codecs', 'text')
+PARSERS = ('re', 'sre', 'pickle', 'json', 'struct', 'xml', 'compress', 'datetime', 'zoneinfo', 'number', 'codecs',
+           'csv', 'base', 'unicode', 'sqlite', 'cert', 'tls', 'socket', 'token')
 
 
 def main():

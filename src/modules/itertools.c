@@ -255,7 +255,7 @@ pairwise_next(PyObject *op)
     NJ_OWN it = Py_NewRef(self->it);
     NJ_OWN old = Py_XNewRef(self->old);
     if (!old) {
-        Py_XSETREF(self->old, NEXT(it));
+        NJ_SET(self->old, NEXT(it)); /* which may call this */
         if (!self->old) {
             Py_CLEAR(self->it);
             return NULL;

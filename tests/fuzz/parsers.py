@@ -557,60 +557,265 @@ def run_codecs(rng, remember):
         f.flush()
 
 
-def run_text(rng, remember):
-    """csv, binascii, unicodedata, SQL, certificates."""
-    how = rng.randrange(6)
+def run_csv(rng, remember):
     s = text(rng, 60)
-    data = flip(rng, rng.randbytes(40))
-    remember(repr((how, s, data)).encode('utf-8', 'surrogatepass'))
-    if how == 0:
-        options = dict(delimiter=rng.choice(',;\t"é\n'), quotechar=rng.choice(('"', "'", None, ',')), escapechar=rng.choice((None, '\\', '"')),
-                       doublequote=rng.random() < 0.5, skipinitialspace=rng.random() < 0.5, strict=rng.random() < 0.5, quoting=rng.randrange(6))
-        rows = list(csv.reader(io.StringIO(s), **options))
-        csv.writer(io.StringIO(), **options).writerows(rows + [[1, None, 1.5, s]])
-    elif how == 1:
-        f = rng.choice((binascii.a2b_base64, binascii.a2b_uu, binascii.a2b_qp, binascii.a2b_hex, binascii.b2a_qp, binascii.b2a_uu))
-        f(rng.choice((data, flip(rng, binascii.b2a_base64(data)), flip(rng, binascii.b2a_qp(data)), flip(rng, binascii.b2a_uu(data)), s)))
+    options = dict(delimiter=rng.choice(',;\t"é\n'), quotechar=rng.choice(('"', "'", None, ',')), escapechar=rng.choice((None, '\\', '"')),
+                   doublequote=rng.random() < 0.5, skipinitialspace=rng.random() < 0.5, strict=rng.random() < 0.5, quoting=rng.randrange(6))
+    remember(repr((s, options)).encode('utf-8', 'surrogatepass'))
+    csv.field_size_limit(rng.choice((131072, 131072, 3)))
+    rows = list(csv.reader(rng.choice((io.StringIO(s), s.split('\n'), [s, s[:5]])), **options))
+    csv.writer(io.StringIO(), lineterminator=rng.choice(('\r\n', '', 'é')), **options).writerows(rows + [[1, None, 1.5, s]])
+    csv.Sniffer().sniff(s)
+
+
+def run_base(rng, remember):
+    """binascii, and the hexadecimal methods."""
+    s, data = text(rng, 60), flip(rng, rng.randbytes(40))
+    remember(repr((s, data)).encode('utf-8', 'surrogatepass'))
+    how = rng.randrange(5)
+    given = rng.choice((data, flip(rng, binascii.b2a_base64(data)), flip(rng, binascii.b2a_qp(data)), flip(rng, binascii.b2a_uu(data)),
+                        flip(rng, binascii.hexlify(data, ':', 2)), s, memoryview(data)[::2]))
+    if how < 2:
+        f = rng.choice((binascii.a2b_base64, binascii.a2b_uu, binascii.a2b_qp, binascii.a2b_hex, binascii.b2a_qp, binascii.b2a_uu, binascii.crc32))
+        f(given)
     elif how == 2:
-        import unicodedata
-        for form in ('NFC', 'NFD', 'NFKC', 'NFKD'):
-            unicodedata.normalize(form, s), unicodedata.is_normalized(form, s), unicodedata.ucd_3_2_0.normalize(form, s)
-        unicodedata.lookup(mutated(rng, 'HANGUL SYLLABLE GAG'))
+        binascii.a2b_base64(given, strict_mode=True)
     elif how == 3:
-        sqlite3 = optional('sqlite3')
-        if sqlite3:
-            with sqlite3.connect(':memory:') as con:
-                con.execute('create table t(a, b)')
-                con.execute('insert into t values(?, ?)', (rng.choice((1, 1.5, s, data, None, 1 << 62)), 2))
-                try:
-                    con.execute(mutated(rng, rng.choice(('select a, b as "b [x]" from t where a > :x', 'insert into t values(?, ?)', 'pragma table_info(t)', '/* c */ select ?1',
-                                                         'begin; select 1', "select zeroblob(9), cast(x'ff' as text)"))), rng.choice(((1,), (1, 2), {'x': s}, ()))).fetchall()
-                    image = con.serialize()
-                    con.deserialize(flip(rng, image))
-                    con.execute('select * from t').fetchall()
-                finally:
-                    pass
-            con.close()
-    elif how == 4:
-        ssl = optional('ssl')
-        if ssl:
-            if not hasattr(run_text, 'der'):
-                certs = __import__('os').path.join(__import__('os').path.dirname(__import__('test').__file__), 'certdata')
-                with open(certs + '/allsans.pem') as f:
-                    pem = f.read()
-                run_text.der = ssl.PEM_cert_to_DER_cert(pem[pem.index('-----BEGIN CERTIFICATE'):])
-            der = flip(rng, run_text.der)
-            remember(der)
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            context.load_verify_locations(cadata=der)
-            context.get_ca_certs()
+        rng.choice((bytes, bytearray)).fromhex(mutated(rng, data.hex(rng.choice(' :é'), rng.choice((1, -3, 0, 1 << 31)))))
     else:
-        import shlex
-        import tokenize
+        binascii.b2a_qp(data, quotetabs=rng.random() < 0.5, istext=rng.random() < 0.5, header=rng.random() < 0.5)
+        binascii.a2b_qp(given, header=True)
+        binascii.b2a_hex(data, rng.choice(('-', b'x', 'ab', '')), rng.choice((0, 1, -1, 1 << 40)))
+
+
+def run_unicode(rng, remember):
+    import unicodedata
+    s = text(rng, 60)
+    remember(repr(s).encode('utf-8', 'surrogatepass'))
+    for form in ('NFC', 'NFD', 'NFKC', 'NFKD'):
+        unicodedata.normalize(form, s), unicodedata.is_normalized(form, s), unicodedata.ucd_3_2_0.normalize(form, s)
+    s.lower(), s.upper(), s.title(), s.casefold(), s.swapcase(), s.isidentifier(), s.splitlines(), s.expandtabs(rng.choice((0, 3, 1000)))
+    unicodedata.lookup(mutated(rng, rng.choice(('HANGUL SYLLABLE GAG', 'CJK UNIFIED IDEOGRAPH-4E00', 'LATIN SMALL LETTER A', 'LATIN SMALL LETTER R WITH TILDE'))))
+
+
+STATEMENTS = ('select a, b as "b [x]" from t where a > :x', 'insert into t values(?, ?)', 'pragma table_info(t)', '/* c */ select ?1', 'begin; select 1',
+              "select zeroblob(9), cast(x'ff' as text)", 'select f(a, b), g(a) from t group by a', 'select a as "a [half]", b from t -- c',
+              'update t set a = ?3 returning a', 'create table u(x half, y)', 'with r(n) as (select 1 union all select n + 1 from r) select n from r limit 5')
+
+
+class Total:
+    def __init__(self):
+        self.seen = []
+
+    def step(self, *values):
+        self.seen.append(values)
+
+    def finalize(self):
+        return str(self.seen)
+
+
+def run_sqlite(rng, remember):
+    """Statements, and database images."""
+    sqlite3 = optional('sqlite3')
+    if not sqlite3:
+        return
+    sql, values = mutated(rng, rng.choice(STATEMENTS)), rng.choice(((1,), (1, 2), {'x': text(rng)}, (), [1, b'x', None]))
+    damage = rng.randrange(1 << 30)
+    remember(repr((sql, values, damage)).encode('utf-8', 'surrogatepass'))
+    con = sqlite3.connect(':memory:', detect_types=rng.randrange(4), isolation_level=rng.choice((None, '', 'IMMEDIATE')),
+                          cached_statements=rng.choice((0, 1, 128)))
+    try:
+        con.create_function('f', -1, lambda *v: rng.choice((v[0], None, 'é\ud800', 1 << 70, b'', object)))
+        con.create_aggregate('g', -1, Total)
+        con.create_collation('c', lambda a, b: rng.choice((0, 1, -1, 'x')))
+        con.set_authorizer(rng.choice((None, None, lambda *a: rng.choice((0, 0, 0, 1, 2, None)))))
+        con.set_progress_handler(rng.choice((None, lambda: 0)), 100)
+        con.row_factory = rng.choice((None, sqlite3.Row))
+        con.text_factory = rng.choice((str, bytes, bytearray, lambda b: b[::-1]))
+        con.execute('create table t(a, b text collate c)')
+        con.execute('insert into t values(?, ?)', (rng.choice((1, 1.5, text(rng), rng.randbytes(9), None, 1 << 62)), 'x'))
+        how = rng.randrange(4)
+        if how == 0:
+            cursor = con.execute(sql, values)
+            rows = cursor.fetchmany(rng.choice((1, 100)))
+            [(row[0], repr(row), hash(row)) for row in rows], cursor.description
+        elif how == 1:
+            con.executemany(sql, [values] * 3)
+        elif how == 2:
+            con.executescript(sql)
+            list(con.iterdump())
+        else:
+            con.commit()
+            con.deserialize(flip(random_of(damage), con.serialize()))
+            con.execute('select * from t').fetchall()
+            with con.blobopen('t', 'a', 1) as blob:
+                blob.write(b'x')
+                blob[:rng.choice((1, 5))], blob.seek(rng.choice((0, -1, 3)), rng.randrange(3)), blob.read()
+        sqlite3.complete_statement(sql)
+    finally:
+        con.close()
+
+
+def random_of(seed):
+    return __import__('random').Random(seed)
+
+
+def certificates():
+    import os
+    import test
+    return os.path.join(os.path.dirname(test.__file__), 'certdata')
+
+
+def once(make, kept={}):
+    if make not in kept:
+        kept[make] = make()
+    return kept[make]
+
+
+def der_certificate():
+    import ssl
+    with open(certificates() + '/allsans.pem') as f:
+        pem = f.read()
+    return ssl.PEM_cert_to_DER_cert(pem[pem.index('-----BEGIN CERTIFICATE'):])
+
+
+def run_cert(rng, remember):
+    """Certificates and keys, as DER and as PEM."""
+    ssl = optional('ssl')
+    if not ssl:
+        return
+    der = flip(rng, once(der_certificate))
+    remember(der)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    how = rng.randrange(3)
+    if how == 0:
+        context.load_verify_locations(cadata=der)
+        context.get_ca_certs(), context.get_ca_certs(binary_form=True)
+        return
+    import os
+    import tempfile
+    with tempfile.TemporaryDirectory() as d:
+        path = os.path.join(d, 'x.pem')
+        if how == 1:
+            import _ssl
+            with open(path, 'w') as f:
+                f.write(ssl.DER_cert_to_PEM_cert(der))
+            _ssl._test_decode_cert(path)
+        else:
+            name = rng.choice(('keycert.pem', 'keycert.passwd.pem', 'ssl_key.pem', 'ffdh3072.pem', 'revocation.crl'))
+            with open(os.path.join(certificates(), name), 'rb') as f:
+                data = flip(rng, f.read())
+            remember(data)
+            with open(path, 'wb') as f:
+                f.write(data)
+            f = rng.choice((context.load_dh_params, context.load_verify_locations,
+                            lambda p: context.load_cert_chain(p, password=rng.choice(('somepass', b'x', lambda: 'somepass', lambda: 'x' * 2000)))))
+            f(path)
+
+
+def tls_contexts():
+    import ssl
+    server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    server.load_cert_chain(certificates() + '/keycert.pem')
+    server.set_alpn_protocols(['a', 'b'])
+    client.check_hostname = False
+    client.verify_mode = ssl.CERT_NONE
+    client.set_alpn_protocols(['b'])
+    return server, client
+
+
+def run_tls(rng, remember):
+    """Two ends of a connection in memory, the bytes between them changed."""
+    ssl = optional('ssl')
+    if not ssl:
+        return
+    server, client = once(tls_contexts)
+    server.sni_callback = rng.choice((None, lambda *a: rng.choice((None, 5, 'x'))))
+    a, b = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ends = [server.wrap_bio(a, b, server_side=True), client.wrap_bio(b, a, server_hostname=rng.choice(('localhost', 'é.example', None)))]
+    at = rng.randrange(12)
+    step = 0
+    for turn in range(12):
+        for end, out in zip(ends, (b, a)):
+            try:
+                end.do_handshake()
+                end.write(b'hello' * rng.choice((1, 5000)))
+                end.read(rng.choice((1, 100000)))
+            except ssl.SSLWantReadError:
+                pass
+            if step == at:
+                data = out.read()
+                data = flip(rng, data)
+                remember(data)
+                out.write(data)
+            step += 1
+            end.version(), end.cipher(), end.selected_alpn_protocol(), end.shared_ciphers()
+    for end in ends:
+        end.getpeercert(True), end.get_channel_binding('tls-unique')
+        end.unwrap()
+
+
+ADDRESSES = ('127.0.0.1', '::1', 'fe80::1%lo', '1.2.3', '0x7f.1', '::ffff:1.2.3.4', 'localhost', '1:2:3:4:5:6:7:8', '255.255.255.255', '', '<broadcast>')
+
+
+def run_socket(rng, remember):
+    """Addresses, and control messages."""
+    socket = optional('socket')
+    if not socket:
+        return
+    host = mutated(rng, rng.choice(ADDRESSES))
+    port = rng.choice((0, 80, -1, 65536, '80', 'http', None, 1 << 70))
+    packed = rng.randbytes(rng.choice((4, 16, 5)))
+    remember(repr((host, port, packed)).encode('utf-8', 'surrogatepass'))
+    how = rng.randrange(6)
+    if how == 0:
+        socket.inet_aton(host)
+    elif how == 1:
+        socket.inet_pton(rng.choice((socket.AF_INET, socket.AF_INET6)), host)
+    elif how == 2:
+        socket.inet_ntop(rng.choice((socket.AF_INET, socket.AF_INET6, 77)), packed), socket.inet_ntoa(packed)
+    elif how == 3:
+        socket.getaddrinfo(host, port, flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV)
+    elif how == 4:
+        family = rng.choice((socket.AF_INET, socket.AF_INET6, socket.AF_UNIX, getattr(socket, 'AF_PACKET', 17), getattr(socket, 'AF_NETLINK', 16),
+                             getattr(socket, 'AF_ALG', 38), getattr(socket, 'AF_VSOCK', 40), getattr(socket, 'AF_CAN', 29), getattr(socket, 'AF_QIPCRTR', 42)))
+        with socket.socket(family, rng.choice((socket.SOCK_STREAM, socket.SOCK_DGRAM))) as s:
+            address = rng.choice(((), (host if host.replace('.', '').isdigit() else '127.0.0.1', port), ('::1', 0, rng.choice((-1, 1 << 20, 5)), rng.choice((-1, 1 << 33))), '\0' + host,
+                                  host * 9, packed, (1, 2), ('lo', 3, 0, 1, packed), (port,), None, ('hash', 'sha256')))
+            s.settimeout(0)
+            rng.choice((s.bind, s.connect_ex, lambda where: s.sendto(b'', where)))(address)
+            s.getsockname()
+    else:
+        one, two = socket.socketpair()
+        with one, two:
+            fds = array.array('i', [one.fileno()] * rng.randrange(4)).tobytes()
+            one.sendmsg([b'x', b'', packed], rng.choice(([], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, flip(rng, fds))])) if rng.random() < 0.5 else
+                        [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)])
+            two.settimeout(0)
+            into = bytearray(8)
+            _, ancillary, *_ = rng.choice((two.recvmsg, lambda n, m: two.recvmsg_into([into, into], m)))(rng.choice((0, 1, 100)), rng.choice((0, 1, 17, 24, 1000)))
+            for _, _, data in ancillary:
+                for fd in array.array('i', data[:len(data) // 4 * 4]):
+                    __import__('os').close(fd)
+    socket.CMSG_LEN(rng.choice((0, 5, 1 << 31, 1 << 62)))
+
+
+def run_token(rng, remember):
+    import shlex
+    import tokenize
+    s = mutated(rng, rng.choice(('f"{a!r:>{w}}" + t\'{x}\'', 'def f(a, /, *b: int) -> "x":\n\treturn (a,\n b)\n', 'x = """a\n"""; 0x_1f 1e5j\n', text(rng, 60))))
+    remember(s.encode('utf-8', 'surrogatepass'))
+    if rng.random() < 0.5:
         list(tokenize.generate_tokens(io.StringIO(s).readline))
-        shlex.split(s)
+    else:
+        data = flip(rng, rng.choice((b'# -*- coding: latin-1 -*-\n', b'\xef\xbb\xbf', b'')) + s.encode('utf-8', 'replace'))
+        remember(data)
+        list(tokenize.tokenize(io.BytesIO(data).readline))
+        compile(data, 'x', 'exec')
+    shlex.split(s)
 
 
 KINDS = {'re': run_re, 'sre': run_sre, 'pickle': run_pickle, 'json': run_json, 'struct': run_struct, 'xml': run_xml,
          'compress': run_compress, 'datetime': run_datetime, 'zoneinfo': run_zoneinfo, 'number': run_number, 'codecs': run_codecs,
-         'text': run_text}
+         'csv': run_csv, 'base': run_base, 'unicode': run_unicode, 'sqlite': run_sqlite, 'cert': run_cert, 'tls': run_tls,
+         'socket': run_socket, 'token': run_token}

@@ -18,6 +18,7 @@ import parsers
 kind, seed, count, last = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
 rng = random.Random(seed)
 warnings.simplefilter('ignore')
+sys.unraisablehook = lambda unraisable: None  # of callbacks; one must not drown the report
 lib = os.path.dirname(os.__file__)
 files = sorted(glob.glob(lib + '/test/*.py') + glob.glob(lib + '/*.py'))
 TOKENS = ('( ) [ ] { } : , ; . = == -> := * ** @ + - / // % & | ^ ~ < > <= != ... f" t" f\'\'\' " \'\'\' \\ \n \n\t '

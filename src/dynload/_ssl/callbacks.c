@@ -49,7 +49,8 @@ call_sni(SSL *ssl, int *alert, void *arg)
                     int a = PyLong_AsInt(v);
                     if (a == -1 && PyErr_Occurred()) {
                         PyErr_FormatUnraisable("Exception ignored in ssl servername "
-                                               "callback while calling set SNI callback %R",
+                                               "callback while calling set SNI callback "
+                                               "(result=%R)",
                                                v);
                     } else {
                         *alert = a;

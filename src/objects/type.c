@@ -1292,7 +1292,7 @@ static PyMethodDef new_wrapper_def = {
     "__new__", (PyCFunction)(void (*)(void))nj_type_new_wrapper,
     METH_VARARGS | METH_KEYWORDS,
     "__new__($type, *args, **kwargs)\n--\n\n"
-    "Create and return new object.  See help(type) for accurate signature."};
+    "Create and return a new object.  See help(type) for accurate signature."};
 
 bool
 nj_is_new_wrapper(PyObject *func)

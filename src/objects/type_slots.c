@@ -1323,7 +1323,7 @@ static struct wrapperbase slotdefs[] = {
               "Initialize self.  See help(type(self)) for accurate signature."),
     TP(__new__, tp_new, nj_slot_new, NULL,
        "__new__(type, /, *args, **kwargs)\n--\n\n"
-       "Create and return new object.  See help(type) for accurate signature."),
+       "Create and return a new object.  See help(type) for accurate signature."),
     TP(__del__, tp_finalize, slot_tp_finalize, wrap_del,
        "__del__($self, /)\n--\n\nCalled when the instance is about to be destroyed."),
     SLOTDEF(__await__, as_async.am_await, slot_am_await, wrap_unary,

@@ -856,7 +856,9 @@ static PyMethodDef pattern_methods[] = {
     {"search", FUNC(pattern_search), METHOD_CLS,
      "search($self, /, string, pos=0, endpos=sys.maxsize)\n--\n\nThe first match anywhere."},
     {"sub", FUNC(pattern_sub), METHOD_CLS,
-     "sub($self, /, repl, string, count=0)\n--\n\nReplace the matches by repl."},
+     "sub($self, /, repl, string, count=0)\n--\n\n"
+     "Return the string obtained by replacing the leftmost non-overlapping occurrences of "
+     "pattern in string by the replacement repl."},
     {"subn", FUNC(pattern_subn), METHOD_CLS,
      "subn($self, /, repl, string, count=0)\n--\n\nLike sub; also tells how many."},
     {"findall", FUNC(pattern_findall), METH_FASTCALL | METH_KEYWORDS,

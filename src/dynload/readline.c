@@ -365,6 +365,14 @@ readline_parse_and_bind(PyObject *m, PyObject *arg)
     Py_RETURN_NONE;
 }
 
+/* No prompt of ours knows what to do with it, and its sequences are in the way of whoever
+ * reads the output. Only parse_and_bind() turns it on. */
+static void
+disable_bracketed_paste(void)
+{
+    rl_variable_bind("enable-bracketed-paste", "off");
+}
+
 static PyObject *
 readline_read_init_file(PyObject *m, PyObject *args)
 {
@@ -376,7 +384,9 @@ readline_read_init_file(PyObject *m, PyObject *args)
         return NULL;
     }
     errno = rl_read_init_file(path);
-    return none_or_error(errno);
+    int error = errno;
+    disable_bracketed_paste();
+    return none_or_error(error);
 }
 
 static PyObject *
@@ -771,6 +781,7 @@ init_library(void)
         rl_variable_bind("enable-meta-key", "off");
     }
     rl_initialize();
+    disable_bracketed_paste();
     PyOS_ReadlineFunctionPointer = read_line;
     leave_locale(locale);
 }

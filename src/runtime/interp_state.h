@@ -173,6 +173,7 @@ typedef struct NjInterpRuntime {
     size_t thread_stack_size;
     uint64_t next_tls_id;
     PyThreadState *main_tstate;
+    struct NjRemoteAsyncio *remote_asyncio; /* what _asyncio shows to other processes */
     PyObject *shutdown_locks; /* set of weak references of the threading module */
 } NjInterpRuntime;
 

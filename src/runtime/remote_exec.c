@@ -1,9 +1,5 @@
-/* remote_exec.c - sys.remote_exec: a script for the main thread of another process.
- *
- * Every process with this interpreter has one `the_table' in its writable data. It says
- * where the main interpreter, its main thread and what is to be written there are, so the
- * two processes may be different builds. Whoever looks for it reads the writable file
- * mappings of the process; the table's address in itself tells it from a copy.
+/* remote_exec.c - sys.remote_exec: a script for the main thread of another process. The
+ * process is found by its table (base/remote.h), which readers of its stacks use, too.
  *
  * The request is the path of the script in the thread state (PyThreadState has the room,
  * fixed by the headers) and NJ_BREAK_REMOTE. That bit is stored as a whole byte, which
@@ -13,39 +9,46 @@
  */
 #include "nj.h"
 
+#include "base/remote.h"
 #include "runtime/runtime.h"
+#include "vm/frame.h"
 
-#include <errno.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
-#define MAGIC "naja remote exec" /* 16 bytes */
-#define TABLE_ALIGN 64
-
-typedef struct {
-    char magic[16];
-    void *self;              /* where the table is */
-    NjInterp **main;         /* where the pointer to the main interpreter is */
-    uint64_t enabled;        /* offsets in the interpreter: int, 1: requests are served */
-    uint64_t main_tstate;    /* pointer to the thread state */
-    uint64_t eval_breaker;   /* offsets in the thread state */
-    uint64_t pending_call;   /* int32_t */
-    uint64_t script_path;
-    uint64_t script_path_size;
-    uint64_t break_bit;      /* what to store in the lowest byte of eval_breaker */
-} Table;
-
-static _Alignas(TABLE_ALIGN) volatile Table the_table = {
-    .magic = MAGIC,
+static _Alignas(NJ_REMOTE_ALIGN) volatile NjRemoteTable the_table = {
+    .magic = NJ_REMOTE_MAGIC,
     .self = (void *)&the_table,
     .main = &nj_runtime.main,
+    .coroutine = &PyCoro_Type,
+    .generator = &PyGen_Type,
     .enabled = offsetof(NjInterp, rt.config.remote_debug),
+    .interp_next = offsetof(NjInterp, next),
+    .threads = offsetof(NjInterp, threads),
     .main_tstate = offsetof(NjInterp, rt.main_tstate),
+    .gil = offsetof(NjInterp, rt.gil),
+    .asyncio = offsetof(NjInterp, rt.remote_asyncio),
+    .gil_holder = offsetof(NjGil, holder),
+    .gil_locked = offsetof(NjGil, locked),
     .eval_breaker = offsetof(PyThreadState, eval_breaker),
     .pending_call = offsetof(PyThreadState, remote_debugger_support.debugger_pending_call),
     .script_path = offsetof(PyThreadState, remote_debugger_support.debugger_script_path),
     .script_path_size = _Py_MAX_SCRIPT_PATH_SIZE,
     .break_bit = NJ_BREAK_REMOTE,
+    .running_loop = offsetof(NjThread, running_loop),
+    .running_task = offsetof(NjThread, running_task),
+    .frame_code = offsetof(NjFrame, f_executable),
+    .frame_previous = offsetof(NjFrame, previous),
+    .frame_instr = offsetof(NjFrame, instr_ptr),
+    .frame_stack = offsetof(NjFrame, stackpointer),
+    .frame_owner = offsetof(NjFrame, owner),
+    .entered_mark = NJ_FRAME_ENTERED,
+    .frame_marks = offsetof(NjFrame, marks),
+    .frame_size = offsetof(NjFrame, localsplus),
+    .hidden_owner = NJ_FRAME_OWNED_BY_INTERPRETER,
+    .gen_frame = offsetof(struct _PyGenObject, gi_iframe),
+    .gen_state = offsetof(struct _PyGenObject, gi_frame_state),
+    .state_delegates = NJ_GEN_SUSPENDED_YIELD_FROM,
+    .state_ended = NJ_GEN_COMPLETED,
 };
 
 bool
@@ -55,22 +58,6 @@ nj_remote_exec_enabled(void)
 }
 
 /* --- the asking side ---------------------------------------------------------------- */
-
-static int
-read_remote(pid_t pid, uint64_t address, void *to, size_t size)
-{
-    struct iovec local = {to, size}, remote = {(void *)address, size};
-    ssize_t n = process_vm_readv(pid, &local, 1, &remote, 1, 0);
-    if (n < 0) {
-        PyErr_SetFromErrno(PyExc_OSError);
-        return -1;
-    }
-    if ((size_t)n != size) {
-        PyErr_Format(PyExc_OSError, "cannot read the memory of process %d", (int)pid);
-        return -1;
-    }
-    return 0;
-}
 
 static int
 write_remote(pid_t pid, uint64_t address, const void *from, size_t size)
@@ -88,72 +75,21 @@ write_remote(pid_t pid, uint64_t address, const void *from, size_t size)
     return 0;
 }
 
-/* Looks for the table in a mapping. 1 found, 0 not, -1 an exception. */
-static int
-search_mapping(pid_t pid, uint64_t start, uint64_t end, Table *table)
-{
-    NJ_OWN_MEM(char) data = PyMem_Malloc(end - start);
-    if (!data) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    if (read_remote(pid, start, data, end - start) < 0) {
-        return -1;
-    }
-    for (uint64_t at = 0; at + sizeof(Table) <= end - start; at += TABLE_ALIGN) {
-        memcpy(table, data + at, sizeof(Table));
-        if (memcmp(table->magic, MAGIC, sizeof(table->magic)) == 0 &&
-            (uint64_t)table->self == start + at) {
-            return 1;
-        }
-    }
-    return 0;
-}
-
-/* The table of a process: 0, or -1 with an exception. */
-static int
-find_table(pid_t pid, Table *table)
-{
-    char name[64];
-    snprintf(name, sizeof(name), "/proc/%d/maps", (int)pid);
-    FILE *maps = fopen(name, "re");
-    if (!maps && errno != ENOENT && errno != ESRCH) {
-        PyErr_SetFromErrnoWithFilename(PyExc_OSError, name);
-        return -1;
-    }
-    int found = 0;
-    char *line = NULL;
-    size_t cap = 0;
-    while (maps && !found && getline(&line, &cap, maps) > 0) {
-        unsigned long start, end, inode;
-        char mode[5];
-        if (sscanf(line, "%lx-%lx %4s %*x %*s %lu", &start, &end, mode, &inode) == 4 &&
-            inode && strcmp(mode, "rw-p") == 0) {
-            found = search_mapping(pid, start, end, table);
-        }
-    }
-    free(line);
-    if (maps) {
-        fclose(maps);
-    }
-    if (!found) {
-        PyErr_Format(PyExc_RuntimeError, "process %d does not run this interpreter",
-                     (int)pid);
-    }
-    return found > 0 ? 0 : -1;
-}
-
 /* Puts the request into the process: 0, or -1 with an exception. */
 int
 nj_remote_exec(int pid, const char *script)
 {
-    Table table;
+    NjRemoteTable table;
     uint64_t interp = 0, tstate = 0;
     int enabled = 0;
-    if (find_table(pid, &table) < 0 ||
-        read_remote(pid, (uint64_t)table.main, &interp, sizeof(interp)) < 0 ||
-        (interp && read_remote(pid, interp + table.enabled, &enabled, sizeof(enabled)) < 0) ||
-        (interp && read_remote(pid, interp + table.main_tstate, &tstate, sizeof(tstate)) < 0)) {
+    int found = nj_remote_find(pid, &table);
+    if (found == 0) {
+        PyErr_Format(PyExc_RuntimeError, "process %d does not run this interpreter", pid);
+    }
+    if (found <= 0 ||
+        nj_remote_read(pid, (uint64_t)table.main, &interp, sizeof(interp)) < 0 ||
+        (interp && nj_remote_read(pid, interp + table.enabled, &enabled, sizeof(enabled)) < 0) ||
+        (interp && nj_remote_read(pid, interp + table.main_tstate, &tstate, sizeof(tstate)) < 0)) {
         return -1;
     }
     if (enabled != 1) {

@@ -36,6 +36,10 @@ enum {
     NJ_FRAME_OWNED_BY_FRAME_OBJECT = 2,
     NJ_FRAME_OWNED_BY_INTERPRETER = 3, /* no Python frame: skipped by everybody */
 };
+enum {
+    NJ_FRAME_IS_INIT = 1, /* an __init__ whose class was called: its result is dropped */
+    NJ_FRAME_ENTERED = 2, /* C called it: an evaluation loop began with it */
+};
 
 struct _PyInterpreterFrame {
     Value f_executable;                   /* the code object, owned */
@@ -49,7 +53,7 @@ struct _PyInterpreterFrame {
     Value *stackpointer;
     uint16_t return_offset; /* in code units from instr_ptr */
     char owner;
-    uint8_t visited;
+    uint8_t marks; /* NJ_FRAME_IS_INIT, NJ_FRAME_ENTERED */
     Value localsplus[1];
 };
 typedef struct _PyInterpreterFrame NjFrame;
@@ -213,7 +217,7 @@ nj_frame_init(NjFrame *f, NjFrame *previous, Value func, PyObject *locals,
     f->stackpointer = f->localsplus + co->co_nlocalsplus;
     f->return_offset = 0;
     f->owner = NJ_FRAME_OWNED_BY_THREAD;
-    f->visited = 0;
+    f->marks = 0;
 }
 
 /* Drops everything the record holds except f_funcobj and f_executable: locals, stack,

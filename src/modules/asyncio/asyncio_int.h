@@ -10,6 +10,7 @@
 
 #include "nj.h"
 
+#include "base/remote.h"
 #include "capi/args.h"
 
 typedef enum { PENDING, CANCELLED, FINISHED } FutureState;
@@ -22,6 +23,7 @@ typedef struct TaskNode {
 typedef struct AsyncState {
     PyTypeObject *future_type, *task_type, *iter_type, *step_type;
     TaskNode tasks;       /* head of the ring */
+    NjRemoteAsyncio remote; /* for readers in other processes */
     PyObject *scheduled;  /* WeakSet of tasks of other classes, or NULL */
     PyObject *eager;      /* set of tasks in their first, eager step */
     uint64_t task_count;  /* for default names */

@@ -449,6 +449,17 @@ asyncio_exec(PyObject *module)
 {
     AsyncState *st = PyModule_GetState(module);
     st->tasks.next = st->tasks.prev = &st->tasks;
+    st->remote = (NjRemoteAsyncio){
+        .tasks = &st->tasks,
+        .node = offsetof(Task, node),
+        .coro = offsetof(Task, coro),
+        .name = offsetof(Task, name),
+        .loop = offsetof(Future, loop),
+        .awaited_by = offsetof(Future, awaited_by),
+        .awaited_by_set = offsetof(Future, awaited_by_set),
+        .is_task = offsetof(Future, is_task),
+    };
+    nj_interp()->rt.remote_asyncio = &st->remote;
     st->eager = PySet_New(NULL);
     st->kw_context = PyTuple_Pack(1, NJ_ID(context));
     st->kw_msg = PyTuple_Pack(1, NJ_ID(msg));
@@ -500,6 +511,9 @@ asyncio_free(void *module)
 {
     AsyncState *st = PyModule_GetState(module);
     (void)asyncio_clear(module);
+    if (nj_interp()->rt.remote_asyncio == &st->remote) {
+        nj_interp()->rt.remote_asyncio = NULL;
+    }
     /* tasks that die after us must not touch the head of the ring */
     while (st->tasks.next && st->tasks.next != &st->tasks) {
         nj_task_unlink(TASK_OF_NODE(st->tasks.next));

@@ -37,6 +37,8 @@ OWN = {  # name: command-line arguments behind the interpreter
     "import_typing": ["-c", "import typing"],
     "import_argparse": ["-c", "import argparse"],
 }
+PACKAGES = {"numpy": "numpy==2.3.5", "pillow": "pillow==12.0.0", "lxml": "lxml==6.0.2"}
+GROUPS = ("module", "package")  # bench/modules, bench/packages: many short rows a script
 
 
 def say(text):
@@ -81,10 +83,19 @@ def benchmarks(scripts):
     return found
 
 
+def short_rows():
+    """name -> (script, its group): module_json and so on, of this repository."""
+    return {f"{group}_{f[3:-3]}": (os.path.join(HERE, group + "s", f), group)
+            for group in GROUPS for f in sorted(os.listdir(os.path.join(HERE, group + "s")))
+            if f.startswith("bm_")}
+
+
 def install(folder, work, peer):
     """Third-party modules of a benchmark, in a folder of this interpreter. None: failed."""
     needs = ["-r", os.path.join(folder, "requirements.txt")]
-    if not os.path.exists(needs[1]):
+    if folder in PACKAGES:
+        needs = [PACKAGES[folder]]
+    elif not os.path.exists(needs[1]):
         needs = [os.path.join(folder, "vendor")]
         if not os.path.exists(needs[0]):
             return ""
@@ -130,7 +141,7 @@ def child(command, env, limit):
     return p.returncode, usage.ru_utime + usage.ru_stime, text
 
 
-def run_script(name, folder, extra, deps, peer, loops, opts):
+def run_script(script, extra, deps, peer, loops, opts, scale=1):
     """Runs one script once under one interpreter; its rows, and how it failed."""
     with tempfile.TemporaryDirectory() as temp:
         out = os.path.join(temp, "out")
@@ -138,9 +149,8 @@ def run_script(name, folder, extra, deps, peer, loops, opts):
         env.update(PYTHONPATH=os.pathsep.join([os.path.join(HERE, "runner")] +
                                               ([deps] if deps else [])),
                    NAJA_BENCH_OUT=out, NAJA_BENCH_DEPS=deps, NAJA_BENCH_LOOPS=json.dumps(loops),
-                   NAJA_BENCH_MIN_TIME=str(opts.min_time), PYTHONHASHSEED="0",
-                   NAJA_BENCH_BUDGET=str(opts.budget), TMPDIR=temp)
-        script = os.path.join(folder, "run_benchmark.py")
+                   NAJA_BENCH_MIN_TIME=str(opts.min_time * scale), PYTHONHASHSEED="0",
+                   NAJA_BENCH_BUDGET=str(opts.budget * scale), TMPDIR=temp)
         code, _, err = child([peer["exe"], script, *extra], env, opts.limit)
         rows = []
         if os.path.exists(out):
@@ -219,6 +229,37 @@ def own_rows(names, peers, opts, results):
         measure(name, run, peers, opts, results)
 
 
+def scripts_rows(todo, work, peers, opts):
+    """Measures (name, script, its arguments, whose modules, share of the time) each."""
+    results = {}
+    for i, (name, script, extra, needs, scale) in enumerate(todo):
+        deps = {p["key"]: install(needs, work, p) for p in peers}
+        if None in deps.values():
+            results.setdefault("failed", {})[name] = "modules could not be installed"
+            print(f"{name:34s} left out: its modules could not be installed", flush=True)
+            continue
+        if sys.stderr.isatty():
+            say(f"bench: {name}, {i + 1} of {len(todo)}")
+        measure(name, lambda peer, loops: run_script(script, extra, deps[peer["key"]],
+                                                     peer, loops, opts, scale),
+                peers, opts, results)
+    return results, results.pop("failed", {})
+
+
+def summary(group, rows, peer):
+    """Geometric means of a group, and its lowest rows."""
+    means = {}
+    for what in ("time", "first", "peak"):
+        rs = {n: v for n, r in rows.items() if (v := ratio(r, what, "ref", peer["key"]))}
+        means[what] = gmean(rs.values())
+        if what == "time":
+            low = sorted(rs.items(), key=lambda kv: kv[1])[:8]
+            count = len(rs)
+    return (f"{peer['key']}: {group}, geometric mean of {count} rows: time {means['time']:.3f}, "
+            f"first call {means['first']:.3f}, memory {means['peak']:.3f}; "
+            f"lowest: {', '.join(f'{n} {v:.2f}' for n, v in low)}")
+
+
 def svg(rows, path):
     """Bars of the ratios on a logarithmic scale, slowest first."""
     rows = sorted(rows.items(), key=lambda kv: kv[1])
@@ -270,54 +311,46 @@ def main():
                       "install": os.path.abspath(path if key == "pypy" else
                                                  shutil.which(opts.ref))})
     known = benchmarks(fetch(work))
+    shorts = short_rows()
     words = opts.names.split()
     if words:
         def wanted(n):
             return any(n == w or n.startswith(w.rstrip("*")) and w.endswith("*")
                        for w in words)
         chosen = [n for n in known if wanted(n)]
+        short = [n for n in shorts if wanted(n)]
         own = [n for n in OWN if wanted(n)]
-        if not chosen and not own:
-            sys.exit("bench: no such benchmark; there are: " + " ".join([*known, *OWN]))
+        if not chosen and not own and not short:
+            sys.exit("bench: no such benchmark; there are: "
+                     + " ".join([*known, *OWN, *shorts]))
     else:
         chosen = [n for n in known if opts.all or n not in SLOW]
         own = list(OWN)
+        short = list(shorts)
     print(f"{'benchmark':34s}" + "".join(f" {p['key']:>13s}" for p in peers) +
           "".join(f"   {p['key']}: time, first, memory" for p in peers[1:]))
     results = {}
     own_rows(own, peers, opts, results)
-    started = time.monotonic()
-    for i, name in enumerate(chosen):
-        folder, extra = known[name]
-        deps = {p["key"]: install(folder, work, p) for p in peers}
-        if None in deps.values():
-            results.setdefault("failed", {})[name] = "modules could not be installed"
-            print(f"{name:34s} left out: its modules could not be installed", flush=True)
-            continue
-        if sys.stderr.isatty() and i:
-            left = (time.monotonic() - started) / i * (len(chosen) - i)
-            say(f"bench: {name}, about {left / 60:.0f} min left")
-        measure(name, lambda peer, loops: run_script(name, folder, extra, deps[peer["key"]],
-                                                     peer, loops, opts),
-                peers, opts, results)
     failed = results.pop("failed", {})
-    for p in peers[1:]:
-        means = {}
-        for what in ("time", "first", "peak"):
-            rs = {n: ratio(r, what, "ref", p["key"]) for n, r in results.items()
-                  if n not in OWN}
-            means[what] = [v for v in rs.values() if v]
-            if what == "time":
-                times = {n: v for n, v in rs.items() if v}
-        print(f"{p['key']}: geometric mean of {len(means['time'])} rows: "
-              f"time {gmean(means['time']):.3f}, first call {gmean(means['first']):.3f}, "
-              f"memory {gmean(means['peak']):.3f}; "
-              f"lowest: {', '.join(f'{n} {v:.2f}' for n, v in sorted(times.items(), key=lambda kv: kv[1])[:8])}")
-        if p["key"] == "naja" and times:
-            svg(times, os.path.join(work, "result.svg"))
+    groups = {"start-up": results}
+    groups["pyperformance"], more = scripts_rows(
+        [(n, os.path.join(known[n][0], "run_benchmark.py"), known[n][1], known[n][0], 1)
+         for n in chosen], work, peers, opts)
+    failed.update(more)
+    for group in GROUPS:
+        groups[group], more = scripts_rows(
+            [(n, shorts[n][0], [], n.partition("_")[2], 0.15) for n in short
+             if shorts[n][1] == group], work, peers, opts)
+        failed.update(more)
+    for group, rows in groups.items():
+        for p in peers[1:] if rows else ():
+            print(summary(group, rows, p))
+    if groups["pyperformance"]:
+        svg({n: v for n, r in groups["pyperformance"].items()
+             if (v := ratio(r, "time", "ref", "naja"))}, os.path.join(work, "result.svg"))
     if failed:
         print(f"{len(failed)} failed: {', '.join(failed)}")
-    json.dump({"rows": results, "failed": failed}, open(os.path.join(work, "result.json"), "w"),
+    json.dump({"rows": groups, "failed": failed}, open(os.path.join(work, "result.json"), "w"),
               indent=1)
 
 

@@ -10,12 +10,30 @@
 
 #include <math.h>
 
+#include "capi/args.h"
+
 enum { CACHE_MAX = 100 };
+
+/* What packing and unpacking ask first: the formats of a machine value in the byte order
+ * of the machine. All others are looked at letter by letter. */
+typedef enum Direct {
+    INDIRECT,
+    DIRECT_INT8,
+    DIRECT_UINT8,
+    DIRECT_INT16,
+    DIRECT_UINT16,
+    DIRECT_INT32,
+    DIRECT_UINT32,
+    DIRECT_INT64,
+    DIRECT_UINT64,
+    DIRECT_DOUBLE,
+} Direct;
 
 typedef struct Code {
     char letter;
     bool little;
     uint8_t is_signed;
+    uint8_t direct;    /* a Direct */
     Py_ssize_t offset;
     Py_ssize_t size;   /* of one item; of 's' and 'p': the whole string */
     Py_ssize_t repeat; /* how many items */
@@ -131,6 +149,28 @@ describe(char c, bool native, Py_ssize_t *size, Py_ssize_t *align, bool *is_sign
     return true;
 }
 
+static Direct
+direct_of(char letter, Py_ssize_t size, bool is_signed, bool little)
+{
+    if (letter == 'd') {
+        return little == PY_LITTLE_ENDIAN ? DIRECT_DOUBLE : INDIRECT;
+    }
+    if (strchr("bBhHiIlLqQnN", letter) == NULL ||
+        (size > 1 && little != PY_LITTLE_ENDIAN)) {
+        return INDIRECT;
+    }
+    switch (size) {
+    case 1:
+        return is_signed ? DIRECT_INT8 : DIRECT_UINT8;
+    case 2:
+        return is_signed ? DIRECT_INT16 : DIRECT_UINT16;
+    case 4:
+        return is_signed ? DIRECT_INT32 : DIRECT_UINT32;
+    default:
+        return is_signed ? DIRECT_INT64 : DIRECT_UINT64;
+    }
+}
+
 static int
 compile_format(State *st, Struct *self, const char *fmt)
 {
@@ -205,6 +245,7 @@ compile_format(State *st, Struct *self, const char *fmt)
                     codes[k] = (Code){.letter = c,
                                       .little = little,
                                       .is_signed = is_signed,
+                                      .direct = direct_of(c, size, is_signed, little),
                                       .offset = total,
                                       .size = text ? num : size,
                                       .repeat = text ? 1 : num};
@@ -286,46 +327,61 @@ ready(Struct *self)
 
 /* ---- packing ------------------------------------------------------------------------ */
 
+static uint64_t
+swapped(uint64_t u, Py_ssize_t n)
+{
+    return __builtin_bswap64(u) >> (64 - 8 * n);
+}
+
 static void
 store(char *p, uint64_t u, Py_ssize_t n, bool little)
 {
-    if (little == PY_LITTLE_ENDIAN) {
-        switch (n) {
-        case 1:
-            *p = (char)u;
-            return;
-        case 2: {
-            uint16_t x = (uint16_t)u;
-            memcpy(p, &x, 2);
-            return;
-        }
-        case 4: {
-            uint32_t x = (uint32_t)u;
-            memcpy(p, &x, 4);
-            return;
-        }
-        default:
-            memcpy(p, &u, 8);
-            return;
-        }
+    if (little != PY_LITTLE_ENDIAN) {
+        u = swapped(u, n);
     }
-    for (Py_ssize_t i = 0; i < n; i++) {
-        p[little ? i : n - 1 - i] = (char)(u >> (8 * i));
+    switch (n) {
+    case 1:
+        *p = (char)u;
+        return;
+    case 2: {
+        uint16_t x = (uint16_t)u;
+        memcpy(p, &x, 2);
+        return;
+    }
+    case 4: {
+        uint32_t x = (uint32_t)u;
+        memcpy(p, &x, 4);
+        return;
+    }
+    default:
+        memcpy(p, &u, 8);
+        return;
     }
 }
 
 static uint64_t
 fetch(const char *p, Py_ssize_t n, bool little)
 {
-    uint64_t u = 0;
-    if (little == PY_LITTLE_ENDIAN) {
-        memcpy(&u, p, (size_t)n); /* a little-endian host: the low bytes */
-        return u;
+    uint64_t u;
+    switch (n) {
+    case 1:
+        return (unsigned char)*p;
+    case 2: {
+        uint16_t x;
+        memcpy(&x, p, 2);
+        u = x;
+        break;
     }
-    for (Py_ssize_t i = 0; i < n; i++) {
-        u |= (uint64_t)(unsigned char)p[little ? i : n - 1 - i] << (8 * i);
+    case 4: {
+        uint32_t x;
+        memcpy(&x, p, 4);
+        u = x;
+        break;
     }
-    return u;
+    default:
+        memcpy(&u, p, 8);
+    }
+    return little == PY_LITTLE_ENDIAN ? u : swapped(u, n);
 }
 
 static int
@@ -500,6 +556,50 @@ pack_one(State *st, const Code *c, char *p, PyObject *v)
     }
 }
 
+/* Packs a float or a small int that fits, as nearly all do. */
+NJ_INLINE bool
+pack_direct(const Code *c, char *p, PyObject *v)
+{
+    if (c->direct == DIRECT_DOUBLE) {
+        if (!PyFloat_CheckExact(v)) {
+            return false;
+        }
+        memcpy(p, &((PyFloatObject *)v)->ob_fval, sizeof(double));
+        return true;
+    }
+    if (c->direct == INDIRECT || !PyLong_CheckExact(v) ||
+        !PyUnstable_Long_IsCompact((PyLongObject *)v)) {
+        return false;
+    }
+    Py_ssize_t x = PyUnstable_Long_CompactValue((PyLongObject *)v);
+#define PACK_DIRECT(NAME, TYPE)                                                          \
+    case DIRECT_##NAME: {                                                                \
+        TYPE t = (TYPE)x;                                                                \
+        if (t != x) {                                                                    \
+            return false;                                                                \
+        }                                                                                \
+        memcpy(p, &t, sizeof t);                                                         \
+        return true;                                                                     \
+    }
+    switch (c->direct) {
+        PACK_DIRECT(INT8, int8_t)
+        PACK_DIRECT(UINT8, uint8_t)
+        PACK_DIRECT(INT16, int16_t)
+        PACK_DIRECT(UINT16, uint16_t)
+        PACK_DIRECT(INT32, int32_t)
+        PACK_DIRECT(UINT32, uint32_t)
+        PACK_DIRECT(INT64, int64_t)
+    case DIRECT_UINT64:
+        if (x < 0) {
+            return false;
+        }
+        memcpy(p, &x, sizeof x);
+        return true;
+    }
+#undef PACK_DIRECT
+    return false;
+}
+
 static int
 pack_all(State *st, Struct *self, char *buf, PyObject *const *values)
 {
@@ -507,7 +607,8 @@ pack_all(State *st, Struct *self, char *buf, PyObject *const *values)
     for (const Code *c = self->codes; c->letter; c++) {
         char *p = buf + c->offset;
         for (Py_ssize_t i = 0; i < c->repeat; i++, p += c->size) {
-            if (pack_one(st, c, p, *values++) < 0) {
+            PyObject *v = *values++;
+            if (!pack_direct(c, p, v) && pack_one(st, c, p, v) < 0) {
                 return -1;
             }
         }
@@ -520,6 +621,24 @@ pack_all(State *st, Struct *self, char *buf, PyObject *const *values)
 static PyObject *
 unpack_one(const Code *c, const char *p)
 {
+#define UNPACK_DIRECT(NAME, TYPE, MAKE)                                                  \
+    case DIRECT_##NAME: {                                                                \
+        TYPE t;                                                                          \
+        memcpy(&t, p, sizeof t);                                                         \
+        return MAKE(t);                                                                  \
+    }
+    switch (c->direct) {
+        UNPACK_DIRECT(INT8, int8_t, PyLong_FromLong)
+        UNPACK_DIRECT(UINT8, uint8_t, PyLong_FromLong)
+        UNPACK_DIRECT(INT16, int16_t, PyLong_FromLong)
+        UNPACK_DIRECT(UINT16, uint16_t, PyLong_FromLong)
+        UNPACK_DIRECT(INT32, int32_t, PyLong_FromLong)
+        UNPACK_DIRECT(UINT32, uint32_t, PyLong_FromLong)
+        UNPACK_DIRECT(INT64, int64_t, PyLong_FromLong)
+        UNPACK_DIRECT(UINT64, uint64_t, PyLong_FromUnsignedLong)
+        UNPACK_DIRECT(DOUBLE, double, PyFloat_FromDouble)
+    }
+#undef UNPACK_DIRECT
     switch (c->letter) {
     case 'c':
         return PyBytes_FromStringAndSize(p, 1);
@@ -697,8 +816,11 @@ do_pack_into(State *st, Struct *self, PyObject *const *args, Py_ssize_t nargs)
         return NULL;
     }
     NJ_OWN_BUF view = {0};
-    if (!PyArg_Parse(args[0], "w*", &view)) {
-        return NULL;
+    if (PyObject_GetBuffer(args[0], &view, PyBUF_WRITABLE) < 0) {
+        PyErr_Clear();
+        if (!PyArg_Parse(args[0], "w*", &view)) { /* the message */
+            return NULL;
+        }
     }
     Py_ssize_t offset = PyNumber_AsSsize_t(args[1], PyExc_IndexError);
     if (offset == -1 && PyErr_Occurred()) {
@@ -880,18 +1002,32 @@ Struct_unpack(PyObject *op, PyObject *buffer)
     return st ? do_unpack(st, (Struct *)op, buffer) : NULL;
 }
 
-static PyObject *
-Struct_unpack_from(PyObject *op, PyObject *args, PyObject *kwargs)
+/* 0, or -1 with an exception. o: NULL when it was not given. */
+static int
+offset_of(PyObject *o, Py_ssize_t *offset)
 {
-    static char *names[] = {"buffer", "offset", NULL};
-    PyObject *buffer;
-    Py_ssize_t offset = 0;
+    *offset = 0;
+    if (o != NULL) {
+        NJ_OWN index = PyNumber_Index(o);
+        *offset = index ? PyLong_AsSsize_t(index) : -1;
+    }
+    return *offset == -1 && PyErr_Occurred() ? -1 : 0;
+}
+
+static PyObject *
+Struct_unpack_from(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                   PyObject *kwnames)
+{
+    static const char *const names[] = {"buffer", "offset", NULL};
+    static const NjParams params = {"unpack_from", names, 2, 1, 0};
+    PyObject *got[2];
+    Py_ssize_t offset;
     State *st = type_state(Py_TYPE(op));
-    if (st == NULL || !PyArg_ParseTupleAndKeywords(args, kwargs, "O|n:unpack_from", names,
-                                                   &buffer, &offset)) {
+    if (st == NULL || nj_args_bind(&params, args, nargs, kwnames, got) < 0 ||
+        offset_of(got[1], &offset) < 0) {
         return NULL;
     }
-    return do_unpack_from(st, (Struct *)op, buffer, offset);
+    return do_unpack_from(st, (Struct *)op, got[0], offset);
 }
 
 static PyObject *
@@ -940,7 +1076,7 @@ static PyMethodDef Struct_methods[] = {
     {"pack_into", (PyCFunction)(void *)Struct_pack_into, METH_FASTCALL, PACK_INTO_DOC},
     {"unpack", Struct_unpack, METH_O,
      "unpack($self, buffer, /)\n--\n\nThe values in a buffer of exactly S.size bytes."},
-    {"unpack_from", (PyCFunction)(void *)Struct_unpack_from, METH_VARARGS | METH_KEYWORDS,
+    {"unpack_from", (PyCFunction)(void *)Struct_unpack_from, METH_FASTCALL | METH_KEYWORDS,
      "unpack_from($self, /, buffer, offset=0)\n--\n\nThe values at an offset of a buffer."},
     {"__sizeof__", Struct_sizeof, METH_NOARGS,
      "__sizeof__($self, /)\n--\n\nBytes that this object takes."},
@@ -1103,20 +1239,22 @@ struct_iter_unpack(PyObject *m, PyObject *const *args, Py_ssize_t nargs)
 }
 
 static PyObject *
-struct_unpack_from(PyObject *m, PyObject *args, PyObject *kwargs)
+struct_unpack_from(PyObject *m, PyObject *const *args, Py_ssize_t nargs,
+                   PyObject *kwnames)
 {
-    static char *names[] = {"", "buffer", "offset", NULL};
-    PyObject *format, *buffer;
-    Py_ssize_t offset = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|n:unpack_from", names, &format,
-                                     &buffer, &offset)) {
+    static const char *const names[] = {"", "buffer", "offset", NULL};
+    static const NjParams params = {"unpack_from", names, 3, 2, 0};
+    PyObject *got[3];
+    Py_ssize_t offset;
+    if (nj_args_bind(&params, args, nargs, kwnames, got) < 0 ||
+        offset_of(got[2], &offset) < 0) {
         return NULL;
     }
-    Struct *s = cached(m, format);
+    Struct *s = cached(m, got[0]);
     if (s == NULL) {
         return NULL;
     }
-    PyObject *r = do_unpack_from(state_of(m), s, buffer, offset);
+    PyObject *r = do_unpack_from(state_of(m), s, got[1], offset);
     Py_DECREF((PyObject *)s);
     return r;
 }
@@ -1136,7 +1274,7 @@ static PyMethodDef struct_methods[] = {
     {"unpack", (PyCFunction)(void *)struct_unpack, METH_FASTCALL,
      "unpack($module, format, buffer, /)\n--\n\nThe values in a buffer of exactly that "
      "size."},
-    {"unpack_from", (PyCFunction)(void *)struct_unpack_from, METH_VARARGS | METH_KEYWORDS,
+    {"unpack_from", (PyCFunction)(void *)struct_unpack_from, METH_FASTCALL | METH_KEYWORDS,
      "unpack_from($module, format, /, buffer, offset=0)\n--\n\n"
      "The values at an offset of a buffer."},
     {NULL, NULL, 0, NULL},

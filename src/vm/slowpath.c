@@ -6,6 +6,7 @@
 
 #include <opcode_ids.h>
 
+#include "objects/list_int.h"
 #include "objects/tuple_int.h"
 #include "vm/vm_int.h"
 
@@ -787,6 +788,28 @@ nj_unpack(PyObject *seq, int n1, int n2, Value *words)
         }
         for (int i = 0; i < n1; i++) {
             *--top = nj_value_new(items[i]);
+        }
+        return 0;
+    }
+    if (n2 >= 0 && (PyTuple_CheckExact(seq) || PyList_CheckExact(seq))) {
+        PyObject **items = PySequence_Fast_ITEMS(seq);
+        Py_ssize_t rest = PySequence_Fast_GET_SIZE(seq) - n1 - n2;
+        if (rest < 0) {
+            return too_few(n1 + n2, rest + n1 + n2, true);
+        }
+        for (Py_ssize_t i = n1; i < n1 + rest; i++) {
+            Py_INCREF(items[i]);
+        }
+        PyObject *list = nj_list_from_array_steal(items + n1, rest);
+        if (list == NULL) {
+            return -1;
+        }
+        for (int i = 0; i < n1; i++) {
+            *--top = nj_value_new(items[i]);
+        }
+        *--top = nj_value_steal(list);
+        for (int i = 0; i < n2; i++) {
+            *--top = nj_value_new(items[n1 + rest + i]);
         }
         return 0;
     }

@@ -46,4 +46,10 @@ NJ_MUST int nj_args_bind(const NjParams *p, PyObject *const *args, Py_ssize_t na
 NJ_MUST int nj_args_bind_tuple(const NjParams *p, PyObject *args, PyObject *kwargs,
                                PyObject **out);
 
+/* PyArg_ParseTuple and PyArg_ParseTupleAndKeywords for METH_FASTCALL functions. 1 or 0. */
+PyAPI_FUNC(int) _PyArg_ParseStack(PyObject *const *args, Py_ssize_t nargs,
+                                  const char *format, ...);
+NJ_MUST int nj_args_parse(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
+                          const char *format, char *const *names, ...);
+
 #endif

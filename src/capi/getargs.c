@@ -99,6 +99,21 @@ keyword_count(const Keywords *kw)
     return kw->dict ? PyDict_GET_SIZE(kw->dict) : 0;
 }
 
+/* key: a str. */
+NJ_INLINE bool
+has_name(PyObject *key, const char *name)
+{
+    if (!PyUnicode_IS_COMPACT_ASCII(key)) {
+        return PyUnicode_EqualToUTF8(key, name);
+    }
+    const char *s = (const char *)PyUnicode_1BYTE_DATA(key);
+    Py_ssize_t n = PyUnicode_GET_LENGTH(key), i = 0;
+    while (i < n && s[i] == name[i] && name[i]) {
+        i++;
+    }
+    return i == n && name[n] == '\0';
+}
+
 /* Finds the value given for name. 1 found (*out borrowed), 0 not, -1 error. */
 static int
 find_keyword(const Keywords *kw, const char *name, PyObject **out)
@@ -108,7 +123,7 @@ find_keyword(const Keywords *kw, const char *name, PyObject **out)
         Py_ssize_t n = PyTuple_GET_SIZE(kw->names);
         for (Py_ssize_t i = 0; i < n; i++) {
             PyObject *key = PyTuple_GET_ITEM(kw->names, i);
-            if (PyUnicode_EqualToUTF8(key, name)) {
+            if (has_name(key, name)) {
                 *out = kw->values[i];
                 return 1;
             }
@@ -118,7 +133,21 @@ find_keyword(const Keywords *kw, const char *name, PyObject **out)
     if (!kw->dict) {
         return 0;
     }
-    PyObject *v = NULL;
+    PyObject *v = NULL, *key;
+    if (PyDict_GET_SIZE(kw->dict) <= 8) { /* a look beats a str made to be hashed */
+        bool plain = true;
+        for (Py_ssize_t pos = 0; plain && PyDict_Next(kw->dict, &pos, &key, &v);) {
+            plain = PyUnicode_CheckExact(key);
+            if (plain && has_name(key, name)) {
+                *out = v;
+                return 1;
+            }
+        }
+        if (plain) {
+            return 0;
+        }
+        v = NULL;
+    }
     int r = PyDict_GetItemStringRef(kw->dict, name, &v);
     if (r > 0) {
         *out = v;
@@ -286,6 +315,33 @@ bind(const char *fname, const char *paren, const char *const *names, int npos, i
     return -1;
 }
 
+/* The usual case: required ones are there, each keyword names a parameter not yet given.
+ * False: it is not that. */
+static bool
+bind_keywords(const char *const *names, PyObject *const *args, Py_ssize_t nargs,
+              PyObject *kwnames, PyObject **out)
+{
+    int total = 0;
+    for (; names[total]; total++) {
+        out[total] = total < nargs ? args[total] : NULL;
+    }
+    if (nargs > total) {
+        return false;
+    }
+    for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(kwnames); k++) {
+        PyObject *key = PyTuple_GET_ITEM(kwnames, k);
+        Py_ssize_t i = nargs;
+        while (i < total && !has_name(key, names[i])) {
+            i++;
+        }
+        if (i == total || out[i] != NULL || !names[i][0]) {
+            return false;
+        }
+        out[i] = args[nargs + k];
+    }
+    return true;
+}
+
 int
 nj_args_bind(const NjParams *p, PyObject *const *args, Py_ssize_t nargs,
              PyObject *kwnames, PyObject **out)
@@ -298,6 +354,10 @@ nj_args_bind(const NjParams *p, PyObject *const *args, Py_ssize_t nargs,
         for (; p->names[i]; i++) {
             out[i] = NULL;
         }
+        return 0;
+    }
+    if (kwnames && nargs <= p->npos && p->nreq <= nargs && p->nkwreq == 0 &&
+        bind_keywords(p->names, args, nargs, kwnames, out)) {
         return 0;
     }
     Keywords kw = {kwnames, args + nargs, NULL};
@@ -370,6 +430,14 @@ finish_cleanups(Cleanups *c, bool undo)
     }
 }
 
+NJ_INLINE void
+begin_cleanups(Cleanups *c)
+{
+    c->count = 0;
+    c->room = NJ_ARRAY_LEN(c->fixed);
+    c->list = c->fixed;
+}
+
 /* ---- the format engine ------------------------------------------------------------ */
 
 /* va_list is an array type on this ABI: wrap it so that it passes by address. */
@@ -383,6 +451,13 @@ typedef struct Complaint {
     char text[256];
     int levels[32]; /* item indices inside nested tuples, 1-based, 0-terminated */
 } Complaint;
+
+NJ_INLINE void
+begin_complaint(Complaint *c)
+{
+    c->text[0] = '\0';
+    c->levels[0] = 0;
+}
 
 static void
 complain(Complaint *c, const char *expected, PyObject *arg)
@@ -591,6 +666,19 @@ static int
 convert_int(char code, PyObject *arg, Va *va)
 {
     void *out = va_arg(va->ap, void *);
+    if (PyLong_CheckExact(arg) && PyUnstable_Long_IsCompact((PyLongObject *)arg)) {
+        Py_ssize_t v = PyUnstable_Long_CompactValue((PyLongObject *)arg);
+        switch (code) {
+        case 'i':
+            *(int *)out = (int)v; /* a compact one is of 30 bits */
+            return 0;
+        case 'l':
+        case 'L':
+        case 'n':
+            *(Py_ssize_t *)out = v;
+            return 0;
+        }
+    }
     switch (code) {
     case 'b':
     case 'h':
@@ -987,8 +1075,10 @@ parse_stack(PyObject *const *args, Py_ssize_t nargs, const char *format, va_list
     if (scan_format(format, &info) < 0) {
         return 0;
     }
-    Cleanups undo = {0, NJ_ARRAY_LEN(undo.fixed), undo.fixed, {{0}}};
-    Complaint why = {{0}, {0}};
+    Cleanups undo; /* not cleared as a whole, nor is a Complaint: they are large */
+    Complaint why;
+    begin_cleanups(&undo);
+    begin_complaint(&why);
     Va va;
     va_copy(va.ap, ap);
     bool ok = false;
@@ -1086,9 +1176,6 @@ PyArg_Parse(PyObject *arg, const char *format, ...)
     return ok;
 }
 
-/* Exported for packaged extensions; see args.h. */
-PyAPI_FUNC(int) _PyArg_ParseStack(PyObject *const *args, Py_ssize_t nargs,
-                                  const char *format, ...);
 int
 _PyArg_ParseStack(PyObject *const *args, Py_ssize_t nargs, const char *format, ...)
 {
@@ -1181,7 +1268,8 @@ walk_keywords(PyObject *const *args, Py_ssize_t nargs, const Keywords *kw,
     }
     int min = INT_MAX, max = INT_MAX;
     bool missing_posonly = false;
-    Complaint why = {{0}, {0}};
+    Complaint why;
+    begin_complaint(&why);
     for (int i = 0; i < total; i++) {
         if (*format == '|') {
             if (min != INT_MAX || max != INT_MAX) {
@@ -1290,8 +1378,12 @@ static int
 parse_keywords(PyObject *const *args, Py_ssize_t nargs, const Keywords *kw,
                const char *format, const char *const *names, va_list ap)
 {
-    const char *tail = format + strcspn(format, ":;");
-    Cleanups undo = {0, NJ_ARRAY_LEN(undo.fixed), undo.fixed, {{0}}};
+    const char *tail = format;
+    while (!at_end(tail)) {
+        tail++;
+    }
+    Cleanups undo;
+    begin_cleanups(&undo);
     Va va;
     va_copy(va.ap, ap);
     bool ok = walk_keywords(args, nargs, kw, format, names, *tail == ':' ? tail + 1 : NULL,
@@ -1427,6 +1519,18 @@ _PyArg_UnpackKeywords(PyObject *const *args, Py_ssize_t nargs, PyObject *kwargs,
         return NULL;
     }
     return buf;
+}
+
+int
+nj_args_parse(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
+              const char *format, char *const *names, ...)
+{
+    va_list ap;
+    va_start(ap, names);
+    Keywords kw = {kwnames, args + nargs, NULL};
+    int ok = parse_keywords(args, nargs, &kw, format, (const char *const *)names, ap);
+    va_end(ap);
+    return ok;
 }
 
 /* ---- unpacking and validation ------------------------------------------------------ */

@@ -8,6 +8,8 @@
  */
 #include "nj.h"
 
+#include "capi/args.h"
+
 #include <stddef.h>
 
 typedef struct {
@@ -992,12 +994,13 @@ csv_register_dialect(PyObject *module, PyObject *args, PyObject *kwds)
 }
 
 static PyObject *
-csv_unregister_dialect(PyObject *module, PyObject *args, PyObject *kwds)
+csv_unregister_dialect(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
+                       PyObject *kwnames)
 {
     static char *names[] = {"name", NULL};
     ModuleState *st = PyModule_GetState(module);
     PyObject *name;
-    if (!PyArg_ParseTupleAndKeywords(args, kwds, "O:unregister_dialect", names, &name)) {
+    if (!nj_args_parse(args, nargs, kwnames, "O:unregister_dialect", names, &name)) {
         return NULL;
     }
     int r = PyDict_Pop(st->dialects, name, NULL);
@@ -1008,23 +1011,25 @@ csv_unregister_dialect(PyObject *module, PyObject *args, PyObject *kwds)
 }
 
 static PyObject *
-csv_get_dialect(PyObject *module, PyObject *args, PyObject *kwds)
+csv_get_dialect(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
+                PyObject *kwnames)
 {
     static char *names[] = {"name", NULL};
     PyObject *name;
-    if (!PyArg_ParseTupleAndKeywords(args, kwds, "O:get_dialect", names, &name)) {
+    if (!nj_args_parse(args, nargs, kwnames, "O:get_dialect", names, &name)) {
         return NULL;
     }
     return get_registered(PyModule_GetState(module), name);
 }
 
 static PyObject *
-csv_field_size_limit(PyObject *module, PyObject *args, PyObject *kwds)
+csv_field_size_limit(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
+                     PyObject *kwnames)
 {
     static char *names[] = {"new_limit", NULL};
     ModuleState *st = PyModule_GetState(module);
     PyObject *limit = NULL;
-    if (!PyArg_ParseTupleAndKeywords(args, kwds, "|O:field_size_limit", names, &limit)) {
+    if (!nj_args_parse(args, nargs, kwnames, "|O:field_size_limit", names, &limit)) {
         return NULL;
     }
     Py_ssize_t old = st->field_limit;
@@ -1057,15 +1062,15 @@ static PyMethodDef csv_methods[] = {
      "Create a mapping from a string name to a CVS dialect."},
     {"list_dialects", csv_list_dialects, METH_NOARGS,
      "list_dialects($module, /)\n--\n\nReturn a list of all known dialect names."},
-    {"unregister_dialect", _PyCFunction_CAST(csv_unregister_dialect),
-     METH_VARARGS | METH_KEYWORDS,
+    {"unregister_dialect", (PyCFunction)(void *)csv_unregister_dialect,
+     METH_FASTCALL | METH_KEYWORDS,
      "unregister_dialect($module, /, name)\n--\n\n"
      "Delete the name/dialect mapping associated with a string name."},
-    {"get_dialect", _PyCFunction_CAST(csv_get_dialect), METH_VARARGS | METH_KEYWORDS,
+    {"get_dialect", (PyCFunction)(void *)csv_get_dialect, METH_FASTCALL | METH_KEYWORDS,
      "get_dialect($module, /, name)\n--\n\n"
      "Return the dialect instance associated with name."},
-    {"field_size_limit", _PyCFunction_CAST(csv_field_size_limit),
-     METH_VARARGS | METH_KEYWORDS,
+    {"field_size_limit", (PyCFunction)(void *)csv_field_size_limit,
+     METH_FASTCALL | METH_KEYWORDS,
      "field_size_limit($module, /, new_limit=<unrepresentable>)\n--\n\n"
      "Sets an upper limit on parsed fields."},
     {NULL, NULL, 0, NULL},

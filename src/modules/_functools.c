@@ -663,11 +663,12 @@ static PyType_Spec key_spec = {
 };
 
 static PyObject *
-functools_cmp_to_key(PyObject *module, PyObject *args, PyObject *kwds)
+functools_cmp_to_key(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
+                     PyObject *kwnames)
 {
     static char *names[] = {"mycmp", NULL};
     PyObject *cmp;
-    if (!PyArg_ParseTupleAndKeywords(args, kwds, "O:cmp_to_key", names, &cmp)) {
+    if (!nj_args_parse(args, nargs, kwnames, "O:cmp_to_key", names, &cmp)) {
         return NULL;
     }
     return make_key(((ModuleState *)PyModule_GetState(module))->key_type, cmp, NULL);
@@ -1225,7 +1226,8 @@ static PyMethodDef functools_methods[] = {
      "reduce($module, function, iterable, /, initial=<unrepresentable>)\n--\n\n"
      "Apply a function of two arguments cumulatively to the items of an iterable, from left "
      "to right."},
-    {"cmp_to_key", _PyCFunction_CAST(functools_cmp_to_key), METH_VARARGS | METH_KEYWORDS,
+    {"cmp_to_key", (PyCFunction)(void *)functools_cmp_to_key,
+     METH_FASTCALL | METH_KEYWORDS,
      "cmp_to_key($module, /, mycmp)\n--\n\nConvert a cmp= function into a key= function."},
     {NULL, NULL, 0, NULL},
 };

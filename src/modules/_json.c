@@ -11,6 +11,8 @@
  */
 #include "nj.h"
 
+#include "capi/args.h"
+
 #include <math.h>
 #include <stddef.h>
 
@@ -571,12 +573,12 @@ scanner_call(PyObject *op, PyObject *args, PyObject *kwds)
 }
 
 static PyObject *
-json_scanstring(PyObject *module, PyObject *args)
+json_scanstring(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
     PyObject *text;
     Py_ssize_t begin, end = -1;
     int strict = 1;
-    if (!PyArg_ParseTuple(args, "On|p:scanstring", &text, &begin, &strict)) {
+    if (!_PyArg_ParseStack(args, nargs, "On|p:scanstring", &text, &begin, &strict)) {
         return NULL;
     }
     if (!PyUnicode_Check(text)) {
@@ -1287,7 +1289,7 @@ static PyMethodDef json_methods[] = {
     {"encode_basestring", json_encode_basestring, METH_O,
      "encode_basestring(string) -> string\n\n"
      "Return a JSON representation of a Python string"},
-    {"scanstring", json_scanstring, METH_VARARGS,
+    {"scanstring", (PyCFunction)(void *)json_scanstring, METH_FASTCALL,
      "scanstring(string, end, strict=True) -> (string, end)\n\n"
      "Scan a JSON string; end is the index behind its opening quote."},
     {NULL, NULL, 0, NULL},

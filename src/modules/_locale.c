@@ -3,6 +3,8 @@
  */
 #include "nj.h"
 
+#include "capi/args.h"
+
 #include <errno.h>
 #include <langinfo.h>
 #include <libintl.h>
@@ -28,11 +30,11 @@ decode(const char *s)
 }
 
 static PyObject *
-locale_setlocale(PyObject *module, PyObject *args)
+locale_setlocale(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
     int category;
     const char *locale = NULL;
-    if (!PyArg_ParseTuple(args, "i|z:setlocale", &category, &locale)) {
+    if (!_PyArg_ParseStack(args, nargs, "i|z:setlocale", &category, &locale)) {
         return NULL;
     }
     const char *r = setlocale(category, locale);
@@ -141,10 +143,10 @@ free_wide(wchar_t **p)
 #define NJ_WIDE __attribute__((cleanup(free_wide))) wchar_t *
 
 static PyObject *
-locale_strcoll(PyObject *module, PyObject *args)
+locale_strcoll(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
     PyObject *a, *b;
-    if (!PyArg_ParseTuple(args, "UU:strcoll", &a, &b)) {
+    if (!_PyArg_ParseStack(args, nargs, "UU:strcoll", &a, &b)) {
         return NULL;
     }
     NJ_WIDE wa = PyUnicode_AsWideCharString(a, NULL);
@@ -222,36 +224,36 @@ locale_getencoding(PyObject *module, PyObject *Py_UNUSED(ignored))
 }
 
 static PyObject *
-locale_gettext(PyObject *module, PyObject *args)
+locale_gettext(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
     const char *msg;
-    return PyArg_ParseTuple(args, "s:gettext", &msg) ? decode(gettext(msg)) : NULL;
+    return _PyArg_ParseStack(args, nargs, "s:gettext", &msg) ? decode(gettext(msg)) : NULL;
 }
 
 static PyObject *
-locale_dgettext(PyObject *module, PyObject *args)
+locale_dgettext(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
     const char *domain, *msg;
-    return PyArg_ParseTuple(args, "zs:dgettext", &domain, &msg)
+    return _PyArg_ParseStack(args, nargs, "zs:dgettext", &domain, &msg)
                ? decode(dgettext(domain, msg))
                : NULL;
 }
 
 static PyObject *
-locale_dcgettext(PyObject *module, PyObject *args)
+locale_dcgettext(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
     const char *domain, *msg;
     int category;
-    return PyArg_ParseTuple(args, "zsi:dcgettext", &domain, &msg, &category)
+    return _PyArg_ParseStack(args, nargs, "zsi:dcgettext", &domain, &msg, &category)
                ? decode(dcgettext(domain, msg, category))
                : NULL;
 }
 
 static PyObject *
-locale_textdomain(PyObject *module, PyObject *args)
+locale_textdomain(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
     const char *domain;
-    if (!PyArg_ParseTuple(args, "z:textdomain", &domain)) {
+    if (!_PyArg_ParseStack(args, nargs, "z:textdomain", &domain)) {
         return NULL;
     }
     const char *r = textdomain(domain);
@@ -259,11 +261,11 @@ locale_textdomain(PyObject *module, PyObject *args)
 }
 
 static PyObject *
-locale_bindtextdomain(PyObject *module, PyObject *args)
+locale_bindtextdomain(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
     const char *domain;
     PyObject *dir;
-    if (!PyArg_ParseTuple(args, "sO:bindtextdomain", &domain, &dir)) {
+    if (!_PyArg_ParseStack(args, nargs, "sO:bindtextdomain", &domain, &dir)) {
         return NULL;
     }
     if (!*domain) {
@@ -279,10 +281,10 @@ locale_bindtextdomain(PyObject *module, PyObject *args)
 }
 
 static PyObject *
-locale_bind_textdomain_codeset(PyObject *module, PyObject *args)
+locale_bind_textdomain_codeset(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
     const char *domain, *codeset;
-    if (!PyArg_ParseTuple(args, "sz:bind_textdomain_codeset", &domain, &codeset)) {
+    if (!_PyArg_ParseStack(args, nargs, "sz:bind_textdomain_codeset", &domain, &codeset)) {
         return NULL;
     }
     const char *r = bind_textdomain_codeset(domain, codeset);
@@ -290,11 +292,11 @@ locale_bind_textdomain_codeset(PyObject *module, PyObject *args)
 }
 
 static PyMethodDef methods[] = {
-    {"setlocale", locale_setlocale, METH_VARARGS,
+    {"setlocale", (PyCFunction)(void *)locale_setlocale, METH_FASTCALL,
      "setlocale($module, category, locale=None, /)\n--\n\nSet or query a locale."},
     {"localeconv", locale_localeconv, METH_NOARGS,
      "localeconv($module, /)\n--\n\nNumeric and monetary parameters of the locale."},
-    {"strcoll", locale_strcoll, METH_VARARGS,
+    {"strcoll", (PyCFunction)(void *)locale_strcoll, METH_FASTCALL,
      "strcoll($module, os1, os2, /)\n--\n\nCompare two strings by the locale."},
     {"strxfrm", locale_strxfrm, METH_O,
      "strxfrm($module, string, /)\n--\n\nA key for locale-aware comparison."},
@@ -302,18 +304,19 @@ static PyMethodDef methods[] = {
      "nl_langinfo($module, key, /)\n--\n\nThe value of a locale information item."},
     {"getencoding", locale_getencoding, METH_NOARGS,
      "getencoding($module, /)\n--\n\nThe current locale encoding."},
-    {"gettext", locale_gettext, METH_VARARGS,
+    {"gettext", (PyCFunction)(void *)locale_gettext, METH_FASTCALL,
      "gettext($module, msg, /)\n--\n\nThe translation of msg."},
-    {"dgettext", locale_dgettext, METH_VARARGS,
+    {"dgettext", (PyCFunction)(void *)locale_dgettext, METH_FASTCALL,
      "dgettext($module, domain, msg, /)\n--\n\nThe translation of msg in domain."},
-    {"dcgettext", locale_dcgettext, METH_VARARGS,
+    {"dcgettext", (PyCFunction)(void *)locale_dcgettext, METH_FASTCALL,
      "dcgettext($module, domain, msg, category, /)\n--\n\n"
      "The translation of msg in domain and category."},
-    {"textdomain", locale_textdomain, METH_VARARGS,
+    {"textdomain", (PyCFunction)(void *)locale_textdomain, METH_FASTCALL,
      "textdomain($module, domain, /)\n--\n\nSet the current domain and return it."},
-    {"bindtextdomain", locale_bindtextdomain, METH_VARARGS,
+    {"bindtextdomain", (PyCFunction)(void *)locale_bindtextdomain, METH_FASTCALL,
      "bindtextdomain($module, domain, dir, /)\n--\n\nBind a domain to a directory."},
-    {"bind_textdomain_codeset", locale_bind_textdomain_codeset, METH_VARARGS,
+    {"bind_textdomain_codeset", (PyCFunction)(void *)locale_bind_textdomain_codeset,
+     METH_FASTCALL,
      "bind_textdomain_codeset($module, domain, codeset, /)\n--\n\n"
      "Bind a domain to a code set."},
     {NULL, NULL, 0, NULL},

@@ -12,6 +12,8 @@
  */
 #include "nj.h"
 
+#include "capi/args.h"
+
 #include "base/sockcapi.h"
 #include "modules/timeout.h"
 
@@ -1045,11 +1047,11 @@ sock_getpeername(PyObject *op, PyObject *Py_UNUSED(ignored))
 }
 
 static PyObject *
-sock_getsockopt(PyObject *op, PyObject *args)
+sock_getsockopt(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 {
     NjSock *s = (NjSock *)op;
     int level, option, size = 0;
-    if (!PyArg_ParseTuple(args, "ii|i:getsockopt", &level, &option, &size)) {
+    if (!_PyArg_ParseStack(args, nargs, "ii|i:getsockopt", &level, &option, &size)) {
         return NULL;
     }
     if (size == 0 && s->family == AF_VSOCK) {
@@ -1126,10 +1128,10 @@ sock_setsockopt(PyObject *op, PyObject *args)
 }
 
 static PyObject *
-sock_listen(PyObject *op, PyObject *args)
+sock_listen(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 {
     int backlog = SOMAXCONN < 128 ? SOMAXCONN : 128, r;
-    if (!PyArg_ParseTuple(args, "|i:listen", &backlog)) {
+    if (!_PyArg_ParseStack(args, nargs, "|i:listen", &backlog)) {
         return NULL;
     }
     Py_BEGIN_ALLOW_THREADS
@@ -1251,11 +1253,11 @@ receive_bytes(NjSock *s, Py_ssize_t size, int flags, Address *address, socklen_t
 }
 
 static PyObject *
-sock_recv(PyObject *op, PyObject *args)
+sock_recv(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 {
     Py_ssize_t size;
     int flags = 0;
-    if (!PyArg_ParseTuple(args, "n|i:recv", &size, &flags)) {
+    if (!_PyArg_ParseStack(args, nargs, "n|i:recv", &size, &flags)) {
         return NULL;
     }
     if (size < 0) {
@@ -1266,12 +1268,12 @@ sock_recv(PyObject *op, PyObject *args)
 }
 
 static PyObject *
-sock_recvfrom(PyObject *op, PyObject *args)
+sock_recvfrom(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 {
     NjSock *s = (NjSock *)op;
     Py_ssize_t size;
     int flags = 0;
-    if (!PyArg_ParseTuple(args, "n|i:recvfrom", &size, &flags)) {
+    if (!_PyArg_ParseStack(args, nargs, "n|i:recvfrom", &size, &flags)) {
         return NULL;
     }
     if (size < 0) {
@@ -1286,13 +1288,13 @@ sock_recvfrom(PyObject *op, PyObject *args)
 }
 
 static PyObject *
-sock_recv_into(PyObject *op, PyObject *args, PyObject *kwargs)
+sock_recv_into(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
     static char *names[] = {"buffer", "nbytes", "flags", NULL};
     NJ_OWN_BUF view = {0};
     Py_ssize_t size = 0;
     int flags = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "w*|ni:recv_into", names, &view, &size,
+    if (!nj_args_parse(args, nargs, kwnames, "w*|ni:recv_into", names, &view, &size,
                                      &flags)) {
         return NULL;
     }
@@ -1312,14 +1314,15 @@ sock_recv_into(PyObject *op, PyObject *args, PyObject *kwargs)
 }
 
 static PyObject *
-sock_recvfrom_into(PyObject *op, PyObject *args, PyObject *kwargs)
+sock_recvfrom_into(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                   PyObject *kwnames)
 {
     static char *names[] = {"buffer", "nbytes", "flags", NULL};
     NjSock *s = (NjSock *)op;
     NJ_OWN_BUF view = {0};
     Py_ssize_t size = 0;
     int flags = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "w*|ni:recvfrom_into", names, &view,
+    if (!nj_args_parse(args, nargs, kwnames, "w*|ni:recvfrom_into", names, &view,
                                      &size, &flags)) {
         return NULL;
     }
@@ -1465,11 +1468,11 @@ make_count(Py_ssize_t n, void *Py_UNUSED(data))
 }
 
 static PyObject *
-sock_recvmsg(PyObject *op, PyObject *args)
+sock_recvmsg(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 {
     Py_ssize_t size, ancsize = 0;
     int flags = 0;
-    if (!PyArg_ParseTuple(args, "n|ni:recvmsg", &size, &ancsize, &flags)) {
+    if (!_PyArg_ParseStack(args, nargs, "n|ni:recvmsg", &size, &ancsize, &flags)) {
         return NULL;
     }
     if (size < 0) {
@@ -1540,12 +1543,12 @@ read_vector(PyObject *o, Vector *v, bool writable, const char *not_iterable,
 }
 
 static PyObject *
-sock_recvmsg_into(PyObject *op, PyObject *args)
+sock_recvmsg_into(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 {
     PyObject *buffers;
     Py_ssize_t ancsize = 0;
     int flags = 0;
-    if (!PyArg_ParseTuple(args, "O|ni:recvmsg_into", &buffers, &ancsize, &flags)) {
+    if (!_PyArg_ParseStack(args, nargs, "O|ni:recvmsg_into", &buffers, &ancsize, &flags)) {
         return NULL;
     }
     NJ_VECTOR(v);
@@ -1580,11 +1583,11 @@ do_send(NjSock *s, void *data)
 }
 
 static PyObject *
-sock_send(PyObject *op, PyObject *args)
+sock_send(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 {
     NJ_OWN_BUF view = {0};
     int flags = 0;
-    if (!PyArg_ParseTuple(args, "y*|i:send", &view, &flags)) {
+    if (!_PyArg_ParseStack(args, nargs, "y*|i:send", &view, &flags)) {
         return NULL;
     }
     NjSock *s = (NjSock *)op;
@@ -1596,11 +1599,11 @@ sock_send(PyObject *op, PyObject *args)
 }
 
 static PyObject *
-sock_sendall(PyObject *op, PyObject *args)
+sock_sendall(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 {
     NJ_OWN_BUF view = {0};
     int flags = 0;
-    if (!PyArg_ParseTuple(args, "y*|i:sendall", &view, &flags)) {
+    if (!_PyArg_ParseStack(args, nargs, "y*|i:sendall", &view, &flags)) {
         return NULL;
     }
     NjSock *s = (NjSock *)op;
@@ -1713,12 +1716,12 @@ read_ancillary(PyObject *o, char **control, size_t *size)
 }
 
 static PyObject *
-sock_sendmsg(PyObject *op, PyObject *args)
+sock_sendmsg(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 {
     NjSock *s = (NjSock *)op;
     PyObject *buffers, *ancdata = NULL, *target = NULL;
     int flags = 0;
-    if (!PyArg_ParseTuple(args, "O|OiO:sendmsg", &buffers, &ancdata, &flags, &target)) {
+    if (!_PyArg_ParseStack(args, nargs, "O|OiO:sendmsg", &buffers, &ancdata, &flags, &target)) {
         return NULL;
     }
     Address a;
@@ -1765,7 +1768,8 @@ append_alg(char *control, size_t *used, int type, const void *data, size_t n)
 }
 
 static PyObject *
-sock_sendmsg_afalg(PyObject *op, PyObject *args, PyObject *kwargs)
+sock_sendmsg_afalg(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                   PyObject *kwnames)
 {
     static char *names[] = {"msg", "op", "iv", "assoclen", "flags", NULL};
     NjSock *s = (NjSock *)op;
@@ -1776,7 +1780,7 @@ sock_sendmsg_afalg(PyObject *op, PyObject *args, PyObject *kwargs)
         PyErr_SetString(PyExc_OSError, "algset is only supported for AF_ALG");
         return NULL;
     }
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O$Oy*Oi:sendmsg_afalg", names,
+    if (!nj_args_parse(args, nargs, kwnames, "|O$Oy*Oi:sendmsg_afalg", names,
                                      &buffers, &op_object, &iv, &assoc_object, &flags)) {
         return NULL;
     }
@@ -1854,18 +1858,22 @@ static PyMethodDef sock_methods[] = {
      "getpeername($self, /)\n--\n\ngetpeername() -> address info"},
     {"getsockname", sock_getsockname, METH_NOARGS,
      "getsockname($self, /)\n--\n\ngetsockname() -> address info"},
-    {"getsockopt", sock_getsockopt, METH_VARARGS,
+    {"getsockopt", (PyCFunction)(void *)sock_getsockopt, METH_FASTCALL,
      "getsockopt(level, option[, buffersize]) -> value"},
-    {"listen", sock_listen, METH_VARARGS, "listen([backlog])"},
-    {"recv", sock_recv, METH_VARARGS, "recv(buffersize[, flags]) -> data"},
-    {"recv_into", KW(sock_recv_into), METH_VARARGS | METH_KEYWORDS,
+    {"listen", (PyCFunction)(void *)sock_listen, METH_FASTCALL, "listen([backlog])"},
+    {"recv", (PyCFunction)(void *)sock_recv,
+     METH_FASTCALL, "recv(buffersize[, flags]) -> data"},
+    {"recv_into", (PyCFunction)(void *)sock_recv_into, METH_FASTCALL | METH_KEYWORDS,
      "recv_into(buffer, [nbytes[, flags]]) -> nbytes_read"},
-    {"recvfrom", sock_recvfrom, METH_VARARGS,
+    {"recvfrom", (PyCFunction)(void *)sock_recvfrom, METH_FASTCALL,
      "recvfrom(buffersize[, flags]) -> (data, address info)"},
-    {"recvfrom_into", KW(sock_recvfrom_into), METH_VARARGS | METH_KEYWORDS,
+    {"recvfrom_into", (PyCFunction)(void *)sock_recvfrom_into,
+     METH_FASTCALL | METH_KEYWORDS,
      "recvfrom_into(buffer[, nbytes[, flags]]) -> (nbytes, address info)"},
-    {"send", sock_send, METH_VARARGS, "send(data[, flags]) -> count"},
-    {"sendall", sock_sendall, METH_VARARGS, "sendall(data[, flags])"},
+    {"send", (PyCFunction)(void *)sock_send,
+     METH_FASTCALL, "send(data[, flags]) -> count"},
+    {"sendall", (PyCFunction)(void *)sock_sendall,
+     METH_FASTCALL, "sendall(data[, flags])"},
     {"sendto", sock_sendto, METH_VARARGS, "sendto(data[, flags], address) -> count"},
     {"setblocking", sock_setblocking, METH_O,
      "setblocking($self, object, /)\n--\n\nsetblocking(flag)"},
@@ -1880,14 +1888,15 @@ static PyMethodDef sock_methods[] = {
      "setsockopt(level, option, value: buffer)\n"
      "setsockopt(level, option, None, optlen: int)"},
     {"shutdown", sock_shutdown, METH_O, "shutdown($self, object, /)\n--\n\nshutdown(flag)"},
-    {"recvmsg", sock_recvmsg, METH_VARARGS,
+    {"recvmsg", (PyCFunction)(void *)sock_recvmsg, METH_FASTCALL,
      "recvmsg(bufsize[, ancbufsize[, flags]]) -> (data, ancdata, msg_flags, address)"},
-    {"recvmsg_into", sock_recvmsg_into, METH_VARARGS,
+    {"recvmsg_into", (PyCFunction)(void *)sock_recvmsg_into, METH_FASTCALL,
      "recvmsg_into(buffers[, ancbufsize[, flags]]) -> "
      "(nbytes, ancdata, msg_flags, address)"},
-    {"sendmsg", sock_sendmsg, METH_VARARGS,
+    {"sendmsg", (PyCFunction)(void *)sock_sendmsg, METH_FASTCALL,
      "sendmsg(buffers[, ancdata[, flags[, address]]]) -> count"},
-    {"sendmsg_afalg", KW(sock_sendmsg_afalg), METH_VARARGS | METH_KEYWORDS,
+    {"sendmsg_afalg", (PyCFunction)(void *)sock_sendmsg_afalg,
+     METH_FASTCALL | METH_KEYWORDS,
      "sendmsg_afalg([msg], *, op[, iv[, assoclen[, flags=MSG_MORE]]])"},
     {NULL, NULL, 0, NULL},
 };
@@ -2076,10 +2085,10 @@ mod_gethostbyaddr(PyObject *module, PyObject *args)
 }
 
 static PyObject *
-mod_getservbyname(PyObject *module, PyObject *args)
+mod_getservbyname(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
     const char *name, *proto = NULL;
-    if (!PyArg_ParseTuple(args, "s|s:getservbyname", &name, &proto)
+    if (!_PyArg_ParseStack(args, nargs, "s|s:getservbyname", &name, &proto)
         || PySys_Audit("socket.getservbyname", "ss", name, proto) < 0) {
         return NULL;
     }
@@ -2096,11 +2105,11 @@ mod_getservbyname(PyObject *module, PyObject *args)
 }
 
 static PyObject *
-mod_getservbyport(PyObject *module, PyObject *args)
+mod_getservbyport(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
     int port;
     const char *proto = NULL;
-    if (!PyArg_ParseTuple(args, "i|s:getservbyport", &port, &proto)) {
+    if (!_PyArg_ParseStack(args, nargs, "i|s:getservbyport", &port, &proto)) {
         return NULL;
     }
     if (port < 0 || port > 0xffff) {
@@ -2123,10 +2132,10 @@ mod_getservbyport(PyObject *module, PyObject *args)
 }
 
 static PyObject *
-mod_getprotobyname(PyObject *module, PyObject *args)
+mod_getprotobyname(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
     const char *name;
-    if (!PyArg_ParseTuple(args, "s:getprotobyname", &name)) {
+    if (!_PyArg_ParseStack(args, nargs, "s:getprotobyname", &name)) {
         return NULL;
     }
     struct protoent entry, *p = NULL;
@@ -2150,13 +2159,14 @@ free_addrinfo(struct addrinfo **res)
 }
 
 static PyObject *
-mod_getaddrinfo(PyObject *module, PyObject *args, PyObject *kwargs)
+mod_getaddrinfo(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
+                PyObject *kwnames)
 {
     static char *names[] = {"host", "port", "family", "type", "proto", "flags", NULL};
     PyObject *host, *port;
     struct addrinfo hints = {0};
     __attribute__((cleanup(free_addrinfo))) struct addrinfo *res = NULL;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|iiii:getaddrinfo", names, &host,
+    if (!nj_args_parse(args, nargs, kwnames, "OO|iiii:getaddrinfo", names, &host,
                                      &port, &hints.ai_family, &hints.ai_socktype,
                                      &hints.ai_protocol, &hints.ai_flags)) {
         return NULL;
@@ -2226,13 +2236,13 @@ mod_getaddrinfo(PyObject *module, PyObject *args, PyObject *kwargs)
 }
 
 static PyObject *
-mod_getnameinfo(PyObject *module, PyObject *args)
+mod_getnameinfo(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
     PyObject *sa;
     int flags, port;
     const char *host;
     unsigned flowinfo = 0, scope = 0;
-    if (!PyArg_ParseTuple(args, "Oi:getnameinfo", &sa, &flags)) {
+    if (!_PyArg_ParseStack(args, nargs, "Oi:getnameinfo", &sa, &flags)) {
         return NULL;
     }
     if (!PyTuple_Check(sa)) {
@@ -2356,12 +2366,12 @@ mod_inet_ntoa(PyObject *module, PyObject *arg)
 }
 
 static PyObject *
-mod_inet_pton(PyObject *module, PyObject *args)
+mod_inet_pton(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
     int family;
     const char *text;
     char packed[sizeof(struct in6_addr)];
-    if (!PyArg_ParseTuple(args, "is:inet_pton", &family, &text)) {
+    if (!_PyArg_ParseStack(args, nargs, "is:inet_pton", &family, &text)) {
         return NULL;
     }
     int r = inet_pton(family, text, packed);
@@ -2376,11 +2386,11 @@ mod_inet_pton(PyObject *module, PyObject *args)
 }
 
 static PyObject *
-mod_inet_ntop(PyObject *module, PyObject *args)
+mod_inet_ntop(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
     int family;
     NJ_OWN_BUF view = {0};
-    if (!PyArg_ParseTuple(args, "iy*:inet_ntop", &family, &view)) {
+    if (!_PyArg_ParseStack(args, nargs, "iy*:inet_ntop", &family, &view)) {
         return NULL;
     }
     if (family != AF_INET && family != AF_INET6) {
@@ -2488,10 +2498,10 @@ new_sock(SockState *st, int fd, int family, int type, int proto)
 }
 
 static PyObject *
-mod_socketpair(PyObject *module, PyObject *args)
+mod_socketpair(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
     int family = AF_UNIX, type = SOCK_STREAM, proto = 0, fds[2], r;
-    if (!PyArg_ParseTuple(args, "|iii:socketpair", &family, &type, &proto)) {
+    if (!_PyArg_ParseStack(args, nargs, "|iii:socketpair", &family, &type, &proto)) {
         return NULL;
     }
     Py_BEGIN_ALLOW_THREADS
@@ -2528,10 +2538,10 @@ mod_setdefaulttimeout(PyObject *module, PyObject *arg)
 }
 
 static PyObject *
-mod_CMSG_LEN(PyObject *module, PyObject *args)
+mod_CMSG_LEN(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
     Py_ssize_t n;
-    if (!PyArg_ParseTuple(args, "n:CMSG_LEN", &n)) {
+    if (!_PyArg_ParseStack(args, nargs, "n:CMSG_LEN", &n)) {
         return NULL;
     }
     if (n < 0 || (size_t)n > INT_MAX - CMSG_LEN(0)) {
@@ -2542,10 +2552,10 @@ mod_CMSG_LEN(PyObject *module, PyObject *args)
 }
 
 static PyObject *
-mod_CMSG_SPACE(PyObject *module, PyObject *args)
+mod_CMSG_SPACE(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
     Py_ssize_t n;
-    if (!PyArg_ParseTuple(args, "n:CMSG_SPACE", &n)) {
+    if (!_PyArg_ParseStack(args, nargs, "n:CMSG_SPACE", &n)) {
         return NULL;
     }
     if (n < 0 || (size_t)n > INT_MAX - CMSG_SPACE(1)) {
@@ -2564,15 +2574,15 @@ static PyMethodDef module_methods[] = {
     {"gethostname", mod_gethostname, METH_NOARGS,
      "gethostname($self, /)\n--\n\ngethostname() -> string"},
     {"sethostname", mod_sethostname, METH_VARARGS, "sethostname(name)"},
-    {"getservbyname", mod_getservbyname, METH_VARARGS,
+    {"getservbyname", (PyCFunction)(void *)mod_getservbyname, METH_FASTCALL,
      "getservbyname(servicename[, protocolname]) -> integer"},
-    {"getservbyport", mod_getservbyport, METH_VARARGS,
+    {"getservbyport", (PyCFunction)(void *)mod_getservbyport, METH_FASTCALL,
      "getservbyport(port[, protocolname]) -> string"},
-    {"getprotobyname", mod_getprotobyname, METH_VARARGS,
+    {"getprotobyname", (PyCFunction)(void *)mod_getprotobyname, METH_FASTCALL,
      "getprotobyname(name) -> integer"},
     {"close", mod_close, METH_O, "close($self, object, /)\n--\n\nclose(integer) -> None"},
     {"dup", mod_dup, METH_O, "dup($self, object, /)\n--\n\ndup(integer) -> integer"},
-    {"socketpair", mod_socketpair, METH_VARARGS,
+    {"socketpair", (PyCFunction)(void *)mod_socketpair, METH_FASTCALL,
      "socketpair([family[, type [, proto]]]) -> (socket object, socket object)"},
     {"ntohs", mod_ntohs, METH_O,
      "ntohs($module, integer, /)\n--\n\nConvert 16 bits from network to host order."},
@@ -2586,14 +2596,14 @@ static PyMethodDef module_methods[] = {
      "inet_aton($module, ip_addr, /)\n--\n\nPack an IPv4 address."},
     {"inet_ntoa", mod_inet_ntoa, METH_O,
      "inet_ntoa($module, packed_ip, /)\n--\n\nThe text of a packed IPv4 address."},
-    {"inet_pton", mod_inet_pton, METH_VARARGS,
+    {"inet_pton", (PyCFunction)(void *)mod_inet_pton, METH_FASTCALL,
      "inet_pton(af, ip) -> packed IP address string"},
-    {"inet_ntop", mod_inet_ntop, METH_VARARGS,
+    {"inet_ntop", (PyCFunction)(void *)mod_inet_ntop, METH_FASTCALL,
      "inet_ntop(af, packed_ip) -> string formatted IP address"},
-    {"getaddrinfo", KW(mod_getaddrinfo), METH_VARARGS | METH_KEYWORDS,
+    {"getaddrinfo", (PyCFunction)(void *)mod_getaddrinfo, METH_FASTCALL | METH_KEYWORDS,
      "getaddrinfo(host, port [, family, type, proto, flags])\n"
      "    -> list of (family, type, proto, canonname, sockaddr)"},
-    {"getnameinfo", mod_getnameinfo, METH_VARARGS,
+    {"getnameinfo", (PyCFunction)(void *)mod_getnameinfo, METH_FASTCALL,
      "getnameinfo(sockaddr, flags) --> (host, port)"},
     {"getdefaulttimeout", mod_getdefaulttimeout, METH_NOARGS,
      "getdefaulttimeout($self, /)\n--\n\ngetdefaulttimeout() -> timeout"},
@@ -2605,8 +2615,10 @@ static PyMethodDef module_methods[] = {
      "if_nametoindex($module, oname, /)\n--\n\nThe index of an interface."},
     {"if_indextoname", mod_if_indextoname, METH_O,
      "if_indextoname($module, if_index, /)\n--\n\nThe name of an interface."},
-    {"CMSG_LEN", mod_CMSG_LEN, METH_VARARGS, "CMSG_LEN(length) -> control message length"},
-    {"CMSG_SPACE", mod_CMSG_SPACE, METH_VARARGS, "CMSG_SPACE(length) -> buffer size"},
+    {"CMSG_LEN", (PyCFunction)(void *)mod_CMSG_LEN,
+     METH_FASTCALL, "CMSG_LEN(length) -> control message length"},
+    {"CMSG_SPACE", (PyCFunction)(void *)mod_CMSG_SPACE,
+     METH_FASTCALL, "CMSG_SPACE(length) -> buffer size"},
     {NULL, NULL, 0, NULL},
 };
 

@@ -3,15 +3,17 @@
  */
 #include "nj.h"
 
+#include "capi/args.h"
+
 #include "frontend/compile.h"
 #include "frontend/symtable.h"
 
 static PyObject *
-symtable_symtable(PyObject *m, PyObject *args)
+symtable_symtable(PyObject *m, PyObject *const *args, Py_ssize_t nargs)
 {
     PyObject *source, *path;
     const char *startstr;
-    if (!PyArg_ParseTuple(args, "OO&s:symtable", &source, PyUnicode_FSDecoder, &path,
+    if (!_PyArg_ParseStack(args, nargs, "OO&s:symtable", &source, PyUnicode_FSDecoder, &path,
                           &startstr)) {
         return NULL;
     }
@@ -63,7 +65,7 @@ symtable_symtable(PyObject *m, PyObject *args)
 }
 
 static PyMethodDef symtable_methods[] = {
-    {"symtable", symtable_symtable, METH_VARARGS,
+    {"symtable", (PyCFunction)(void *)symtable_symtable, METH_FASTCALL,
      PyDoc_STR("symtable($module, source, filename, startstr, /)\n--\n\nThe table of the "
                "names of a program, as the compiler sees them.")},
     {NULL, NULL, 0, NULL}};

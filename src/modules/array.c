@@ -7,6 +7,8 @@
  */
 #include "nj.h"
 
+#include "capi/args.h"
+
 typedef struct Array Array;
 
 typedef struct Descr {
@@ -1060,11 +1062,11 @@ array_frombytes(PyObject *op, PyObject *o)
 }
 
 static PyObject *
-array_fromfile(PyObject *op, PyObject *args)
+array_fromfile(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 {
     PyObject *f;
     Py_ssize_t n;
-    if (!PyArg_ParseTuple(args, "On:fromfile", &f, &n)) {
+    if (!_PyArg_ParseStack(args, nargs, "On:fromfile", &f, &n)) {
         return NULL;
     }
     if (n < 0) {
@@ -1425,12 +1427,12 @@ make_from(PyTypeObject *type, int code, PyObject *items)
 }
 
 static PyObject *
-array_reconstructor(PyObject *m, PyObject *args)
+array_reconstructor(PyObject *m, PyObject *const *args, Py_ssize_t nargs)
 {
     PyTypeObject *type;
     int code, format;
     PyObject *items;
-    if (!PyArg_ParseTuple(args, "OCiO:_array_reconstructor", &type, &code, &format,
+    if (!_PyArg_ParseStack(args, nargs, "OCiO:_array_reconstructor", &type, &code, &format,
                           &items)) {
         return NULL;
     }
@@ -1601,7 +1603,7 @@ static PyMethodDef array_methods[] = {
      "__deepcopy__($self, unused, /)\n--\n\nA copy of the array."},
     {"extend", array_extend, METH_O,
      "extend($self, bb, /)\n--\n\nAppends the items of an iterable."},
-    {"fromfile", array_fromfile, METH_VARARGS,
+    {"fromfile", (PyCFunction)(void *)array_fromfile, METH_FASTCALL,
      "fromfile($self, f, n, /)\n--\n\nAppends n items read from a file."},
     {"fromlist", array_fromlist, METH_O,
      "fromlist($self, list, /)\n--\n\nAppends the items of a list."},
@@ -1831,7 +1833,7 @@ array_module_free(void *m)
 }
 
 static PyMethodDef module_methods[] = {
-    {"_array_reconstructor", array_reconstructor, METH_VARARGS,
+    {"_array_reconstructor", (PyCFunction)(void *)array_reconstructor, METH_FASTCALL,
      "_array_reconstructor($module, arraytype, typecode, mformat_code, items,\n"
      "                     /)\n--\n\nInternal. Used for pickling support."},
     {NULL, NULL, 0, NULL},

@@ -450,11 +450,12 @@ crc32_update(uint32_t c, const unsigned char *p, size_t n)
 }
 
 static PyObject *
-b_crc32(PyObject *Py_UNUSED(m), PyObject *args)
+b_crc32(PyObject *Py_UNUSED(m), PyObject *const *args, Py_ssize_t nargs)
 {
     NJ_OWN_BUF view = {0};
     unsigned int crc = 0;
-    if (!PyArg_ParseTuple(args, "y*|I:crc32", &view, &crc)) {
+    if (!_PyArg_CheckPositional("crc32", nargs, 1, 2) ||
+        !_PyArg_ParseStack(args, nargs, "y*|I", &view, &crc)) {
         return NULL;
     }
     if (view.len > 1024 * 5) {
@@ -469,11 +470,12 @@ b_crc32(PyObject *Py_UNUSED(m), PyObject *args)
 }
 
 static PyObject *
-b_crc_hqx(PyObject *Py_UNUSED(m), PyObject *args)
+b_crc_hqx(PyObject *Py_UNUSED(m), PyObject *const *args, Py_ssize_t nargs)
 {
     NJ_OWN_BUF view = {0};
     unsigned int crc;
-    if (!PyArg_ParseTuple(args, "y*I:crc_hqx", &view, &crc)) {
+    if (!_PyArg_CheckPositional("crc_hqx", nargs, 2, 2) ||
+        !_PyArg_ParseStack(args, nargs, "y*I", &view, &crc)) {
         return NULL;
     }
     crc &= 0xffff;
@@ -656,9 +658,9 @@ static PyMethodDef binascii_methods[] = {
      "Bytes as hexadecimal text, with separators if wanted."},
     {"unhexlify", a2b_hex, METH_O,
      "unhexlify($module, hexstr, /)\n--\n\nThe bytes that hexadecimal text spells."},
-    {"crc_hqx", b_crc_hqx, METH_VARARGS,
+    {"crc_hqx", (PyCFunction)(void *)b_crc_hqx, METH_FASTCALL,
      "crc_hqx($module, data, crc, /)\n--\n\nThe CRC-CCITT of data."},
-    {"crc32", b_crc32, METH_VARARGS,
+    {"crc32", (PyCFunction)(void *)b_crc32, METH_FASTCALL,
      "crc32($module, data, crc=0, /)\n--\n\nThe CRC-32 of data."},
     {"a2b_qp", KW(a2b_qp),
      "a2b_qp($module, /, data, header=False)\n--\n\nDecodes quoted-printable."},

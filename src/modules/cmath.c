@@ -8,6 +8,8 @@
  */
 #include "nj.h"
 
+#include "capi/args.h"
+
 #include <complex.h>
 #undef I
 #include <math.h>
@@ -283,12 +285,13 @@ cmath_isnan(PyObject *Py_UNUSED(m), PyObject *arg)
 }
 
 static PyObject *
-cmath_isclose(PyObject *Py_UNUSED(m), PyObject *args, PyObject *kwargs)
+cmath_isclose(PyObject *Py_UNUSED(m), PyObject *const *args, Py_ssize_t nargs,
+              PyObject *kwnames)
 {
     static char *names[] = {"a", "b", "rel_tol", "abs_tol", NULL};
     Py_complex a, b;
     double rel = 1e-9, abs_tol = 0.0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "DD|$dd:isclose", names, &a, &b, &rel,
+    if (!nj_args_parse(args, nargs, kwnames, "DD|$dd:isclose", names, &a, &b, &rel,
                                      &abs_tol)) {
         return NULL;
     }
@@ -344,7 +347,7 @@ static PyMethodDef cmath_methods[] = {
     ONE(cos, "The cosine of z."),
     ONE(cosh, "The hyperbolic cosine of z."),
     ONE(exp, "e to the power of z."),
-    {"isclose", (PyCFunction)(void *)cmath_isclose, METH_VARARGS | METH_KEYWORDS,
+    {"isclose", (PyCFunction)(void *)cmath_isclose, METH_FASTCALL | METH_KEYWORDS,
      "isclose($module, /, a, b, *, rel_tol=1e-09, abs_tol=0.0)\n--\n\n"
      "Whether two numbers differ by no more than one of the tolerances."},
     ONE(isfinite, "True if both parts are finite."),

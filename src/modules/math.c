@@ -10,6 +10,8 @@
  * SPDX-License-Identifier: MIT
  */
 #include "nj.h"
+
+#include "capi/args.h"
 #ifndef NJ_ORACLE
 #include "objects/int.h"
 #include "objects/type_int.h"
@@ -378,12 +380,13 @@ from_ordinal(int64_t n)
 }
 
 static PyObject *
-math_nextafter(PyObject *Py_UNUSED(m), PyObject *args, PyObject *kwargs)
+math_nextafter(PyObject *Py_UNUSED(m), PyObject *const *args, Py_ssize_t nargs,
+               PyObject *kwnames)
 {
     static char *names[] = {"", "", "steps", NULL};
     double x, y;
     PyObject *steps = Py_None;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "dd|$O:nextafter", names, &x, &y,
+    if (!nj_args_parse(args, nargs, kwnames, "dd|$O:nextafter", names, &x, &y,
                                      &steps)) {
         return NULL;
     }
@@ -446,11 +449,12 @@ math_ulp(PyObject *Py_UNUSED(m), PyObject *arg)
 }
 
 static PyObject *
-math_isclose(PyObject *Py_UNUSED(m), PyObject *args, PyObject *kwargs)
+math_isclose(PyObject *Py_UNUSED(m), PyObject *const *args, Py_ssize_t nargs,
+             PyObject *kwnames)
 {
     static char *names[] = {"a", "b", "rel_tol", "abs_tol", NULL};
     double a, b, rel = 1e-9, abs = 0.0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "dd|$dd:isclose", names, &a, &b, &rel,
+    if (!nj_args_parse(args, nargs, kwnames, "dd|$dd:isclose", names, &a, &b, &rel,
                                      &abs)) {
         return NULL;
     }
@@ -864,11 +868,12 @@ math_dist(PyObject *Py_UNUSED(m), PyObject *const *args, Py_ssize_t nargs)
 }
 
 static PyObject *
-math_prod(PyObject *Py_UNUSED(m), PyObject *args, PyObject *kwargs)
+math_prod(PyObject *Py_UNUSED(m), PyObject *const *args, Py_ssize_t nargs,
+          PyObject *kwnames)
 {
     static char *names[] = {"", "start", NULL};
     PyObject *iterable, *start = NULL;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$O:prod", names, &iterable, &start)) {
+    if (!nj_args_parse(args, nargs, kwnames, "O|$O:prod", names, &iterable, &start)) {
         return NULL;
     }
     NJ_OWN it = PyObject_GetIter(iterable);
@@ -1418,7 +1423,7 @@ static PyMethodDef math_methods[] = {
      "gcd($module, /, *integers)\n--\n\nThe greatest common divisor."},
     {"hypot", METH(math_hypot), METH_FASTCALL,
      "hypot($module, /, *coordinates)\n--\n\nThe Euclidean distance from the origin."},
-    {"isclose", METH(math_isclose), METH_VARARGS | METH_KEYWORDS,
+    {"isclose", (PyCFunction)(void *)math_isclose, METH_FASTCALL | METH_KEYWORDS,
      "isclose($module, /, a, b, *, rel_tol=1e-09, abs_tol=0.0)\n--\n\n"
      "Whether two floats differ by no more than one of the tolerances."},
     ONE(isfinite, "True if x is neither infinite nor a NaN."),
@@ -1451,7 +1456,7 @@ static PyMethodDef math_methods[] = {
     {"sumprod", METH(math_sumprod), METH_FASTCALL,
      "sumprod($module, p, q, /)\n--\n\nThe sum of the products of two iterables' items."},
     ONE(trunc, "x without its fraction, by __trunc__."),
-    {"prod", METH(math_prod), METH_VARARGS | METH_KEYWORDS,
+    {"prod", (PyCFunction)(void *)math_prod, METH_FASTCALL | METH_KEYWORDS,
      "prod($module, iterable, /, *, start=1)\n--\n\nThe product of all items and start."},
     {"perm", METH(math_perm), METH_FASTCALL,
      "perm($module, n, k=None, /)\n--\n\n"
@@ -1459,7 +1464,7 @@ static PyMethodDef math_methods[] = {
     {"comb", METH(math_comb), METH_FASTCALL,
      "comb($module, n, k, /)\n--\n\n"
      "How many ways to choose k of n things, without order and repetition."},
-    {"nextafter", METH(math_nextafter), METH_VARARGS | METH_KEYWORDS,
+    {"nextafter", (PyCFunction)(void *)math_nextafter, METH_FASTCALL | METH_KEYWORDS,
      "nextafter($module, x, y, /, *, steps=None)\n--\n\n"
      "The float that many steps from x towards y."},
     ONE(ulp, "The value of the last bit of the float x."),

@@ -3,6 +3,8 @@
  */
 #include "nj.h"
 
+#include "capi/args.h"
+
 #include <errno.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -192,12 +194,12 @@ resource_setrlimit(PyObject *module, PyObject *args)
 }
 
 static PyObject *
-resource_prlimit(PyObject *module, PyObject *args)
+resource_prlimit(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
     PyObject *which, *limits = Py_None;
     int pid;
     struct rlimit old, new;
-    if (!PyArg_ParseTuple(args, "iO|O:prlimit", &pid, &which, &limits)) {
+    if (!_PyArg_ParseStack(args, nargs, "iO|O:prlimit", &pid, &which, &limits)) {
         return NULL;
     }
     int r = to_resource(which);
@@ -220,7 +222,7 @@ resource_getpagesize(PyObject *module, PyObject *unused)
 static PyMethodDef resource_methods[] = {
     {"getrusage", resource_getrusage, METH_O, "getrusage($module, who, /)\n--\n\n"},
     {"getrlimit", resource_getrlimit, METH_O, "getrlimit($module, resource, /)\n--\n\n"},
-    {"prlimit", resource_prlimit, METH_VARARGS,
+    {"prlimit", (PyCFunction)(void *)resource_prlimit, METH_FASTCALL,
      "prlimit($module, pid, resource, limits=None, /)\n--\n\n"},
     {"setrlimit", resource_setrlimit, METH_VARARGS,
      "setrlimit($module, resource, limits, /)\n--\n\n"},

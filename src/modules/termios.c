@@ -3,6 +3,8 @@
  */
 #include "nj.h"
 
+#include "capi/args.h"
+
 #include <sys/ioctl.h>
 #include <termios.h>
 
@@ -68,11 +70,11 @@ termios_tcgetattr(PyObject *module, PyObject *arg)
 }
 
 static PyObject *
-termios_tcsetattr(PyObject *module, PyObject *args)
+termios_tcsetattr(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
     int fd, when, r;
     PyObject *list;
-    if (!PyArg_ParseTuple(args, "O&iO:tcsetattr", fd_converter, &fd, &when, &list)) {
+    if (!_PyArg_ParseStack(args, nargs, "O&iO:tcsetattr", fd_converter, &fd, &when, &list)) {
         return NULL;
     }
     if (!PyList_Check(list) || PyList_GET_SIZE(list) != 7) {
@@ -205,11 +207,11 @@ termios_tcgetwinsize(PyObject *module, PyObject *arg)
 }
 
 static PyObject *
-termios_tcsetwinsize(PyObject *module, PyObject *args)
+termios_tcsetwinsize(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
     int fd;
     PyObject *size;
-    if (!PyArg_ParseTuple(args, "O&O:tcsetwinsize", fd_converter, &fd, &size)) {
+    if (!_PyArg_ParseStack(args, nargs, "O&O:tcsetwinsize", fd_converter, &fd, &size)) {
         return NULL;
     }
     if (!PySequence_Check(size) || PySequence_Size(size) != 2) {
@@ -248,7 +250,7 @@ termios_tcsetwinsize(PyObject *module, PyObject *args)
 static PyMethodDef methods[] = {
     {"tcgetattr", termios_tcgetattr, METH_O,
      "tcgetattr($module, fd, /)\n--\n\nGet the attributes of a terminal."},
-    {"tcsetattr", termios_tcsetattr, METH_VARARGS,
+    {"tcsetattr", (PyCFunction)(void *)termios_tcsetattr, METH_FASTCALL,
      "tcsetattr($module, fd, when, attributes, /)\n--\n\nSet a terminal's attributes."},
     {"tcsendbreak", termios_tcsendbreak, METH_VARARGS,
      "tcsendbreak($module, fd, duration, /)\n--\n\nSend a break."},
@@ -260,7 +262,7 @@ static PyMethodDef methods[] = {
      "tcflow($module, fd, action, /)\n--\n\nSuspend or resume input or output."},
     {"tcgetwinsize", termios_tcgetwinsize, METH_O,
      "tcgetwinsize($module, fd, /)\n--\n\nGet the window size (rows, columns)."},
-    {"tcsetwinsize", termios_tcsetwinsize, METH_VARARGS,
+    {"tcsetwinsize", (PyCFunction)(void *)termios_tcsetwinsize, METH_FASTCALL,
      "tcsetwinsize($module, fd, winsize, /)\n--\n\nSet the window size."},
     {NULL, NULL, 0, NULL},
 };

@@ -8,6 +8,8 @@
  */
 #include "nj.h"
 
+#include "capi/args.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <time.h>
@@ -118,12 +120,12 @@ set_clock(int id, PyTime_t t)
 }
 
 static PyObject *
-time_clock_settime(PyObject *Py_UNUSED(m), PyObject *args)
+time_clock_settime(PyObject *Py_UNUSED(m), PyObject *const *args, Py_ssize_t nargs)
 {
     int id;
     PyObject *o;
     PyTime_t t;
-    if (!PyArg_ParseTuple(args, "iO:clock_settime", &id, &o) ||
+    if (!_PyArg_ParseStack(args, nargs, "iO:clock_settime", &id, &o) ||
         _PyTime_FromSecondsObject(&t, o, NJ_ROUND_FLOOR) < 0) {
         return NULL;
     }
@@ -131,11 +133,11 @@ time_clock_settime(PyObject *Py_UNUSED(m), PyObject *args)
 }
 
 static PyObject *
-time_clock_settime_ns(PyObject *Py_UNUSED(m), PyObject *args)
+time_clock_settime_ns(PyObject *Py_UNUSED(m), PyObject *const *args, Py_ssize_t nargs)
 {
     int id;
     PyObject *o;
-    if (!PyArg_ParseTuple(args, "iO:clock_settime", &id, &o)) {
+    if (!_PyArg_ParseStack(args, nargs, "iO:clock_settime", &id, &o)) {
         return NULL;
     }
     if (!PyLong_Check(o)) {
@@ -150,11 +152,11 @@ time_clock_settime_ns(PyObject *Py_UNUSED(m), PyObject *args)
 }
 
 static PyObject *
-time_clock_getres(PyObject *Py_UNUSED(m), PyObject *args)
+time_clock_getres(PyObject *Py_UNUSED(m), PyObject *const *args, Py_ssize_t nargs)
 {
     int id;
     struct timespec ts;
-    if (!PyArg_ParseTuple(args, "i:clock_getres", &id)) {
+    if (!_PyArg_ParseStack(args, nargs, "i:clock_getres", &id)) {
         return NULL;
     }
     if (clock_getres((clockid_t)id, &ts) < 0) {
@@ -164,11 +166,11 @@ time_clock_getres(PyObject *Py_UNUSED(m), PyObject *args)
 }
 
 static PyObject *
-time_pthread_getcpuclockid(PyObject *Py_UNUSED(m), PyObject *args)
+time_pthread_getcpuclockid(PyObject *Py_UNUSED(m), PyObject *const *args, Py_ssize_t nargs)
 {
     unsigned long thread;
     clockid_t id;
-    if (!PyArg_ParseTuple(args, "k:pthread_getcpuclockid", &thread)) {
+    if (!_PyArg_ParseStack(args, nargs, "k:pthread_getcpuclockid", &thread)) {
         return NULL;
     }
     int err = pthread_getcpuclockid((pthread_t)thread, &id);
@@ -180,10 +182,10 @@ time_pthread_getcpuclockid(PyObject *Py_UNUSED(m), PyObject *args)
 }
 
 static PyObject *
-time_get_clock_info(PyObject *Py_UNUSED(m), PyObject *args)
+time_get_clock_info(PyObject *Py_UNUSED(m), PyObject *const *args, Py_ssize_t nargs)
 {
     const char *name;
-    if (!PyArg_ParseTuple(args, "s:get_clock_info", &name)) {
+    if (!_PyArg_ParseStack(args, nargs, "s:get_clock_info", &name)) {
         return NULL;
     }
     static const struct {
@@ -557,11 +559,11 @@ format_part(const char *format, const struct tm *tm)
 }
 
 static PyObject *
-time_strftime(PyObject *m, PyObject *args)
+time_strftime(PyObject *m, PyObject *const *args, Py_ssize_t nargs)
 {
     PyObject *format, *t = NULL;
     struct tm tm;
-    if (!PyArg_ParseTuple(args, "U|O:strftime", &format, &t)) {
+    if (!_PyArg_ParseStack(args, nargs, "U|O:strftime", &format, &t)) {
         return NULL;
     }
     if (t == NULL) {
@@ -686,13 +688,14 @@ static PyMethodDef time_methods[] = {
      "clock_gettime($module, clk_id, /)\n--\n\nThe time of a clock in seconds."},
     {"clock_gettime_ns", time_clock_gettime_ns, METH_O,
      "clock_gettime_ns($module, clk_id, /)\n--\n\nThe time of a clock in nanoseconds."},
-    {"clock_settime", time_clock_settime, METH_VARARGS,
+    {"clock_settime", (PyCFunction)(void *)time_clock_settime, METH_FASTCALL,
      "clock_settime(clk_id, time)\n\nSets a clock, in seconds."},
-    {"clock_settime_ns", time_clock_settime_ns, METH_VARARGS,
+    {"clock_settime_ns", (PyCFunction)(void *)time_clock_settime_ns, METH_FASTCALL,
      "clock_settime_ns(clk_id, time)\n\nSets a clock, in nanoseconds."},
-    {"clock_getres", time_clock_getres, METH_VARARGS,
+    {"clock_getres", (PyCFunction)(void *)time_clock_getres, METH_FASTCALL,
      "clock_getres(clk_id) -> floating-point number\n\nThe resolution of a clock."},
-    {"pthread_getcpuclockid", time_pthread_getcpuclockid, METH_VARARGS,
+    {"pthread_getcpuclockid", (PyCFunction)(void *)time_pthread_getcpuclockid,
+     METH_FASTCALL,
      "pthread_getcpuclockid(thread_id) -> int\n\nThe clock of a thread's CPU time."},
     {"sleep", time_sleep, METH_O,
      "sleep($self, object, /)\n--\n\nWaits that many seconds, fractions included."},
@@ -706,7 +709,7 @@ static PyMethodDef time_methods[] = {
      "ctime(seconds) -> string\n\nasctime(localtime(seconds))."},
     {"mktime", time_mktime, METH_O,
      "mktime($self, object, /)\n--\n\nSeconds since the epoch of a local time tuple."},
-    {"strftime", time_strftime, METH_VARARGS,
+    {"strftime", (PyCFunction)(void *)time_strftime, METH_FASTCALL,
      "strftime(format[, time_tuple]) -> string\n\nA time as text in the given format."},
     {"strptime", time_strptime, METH_VARARGS,
      "strptime(string, format) -> struct_time\n\nReads a time from text."},
@@ -728,7 +731,7 @@ static PyMethodDef time_methods[] = {
      "perf_counter($self, /)\n--\n\nThe best clock for measuring, in seconds."},
     {"perf_counter_ns", time_perf_counter_ns, METH_NOARGS,
      "perf_counter_ns($self, /)\n--\n\nThe best clock for measuring, in nanoseconds."},
-    {"get_clock_info", time_get_clock_info, METH_VARARGS,
+    {"get_clock_info", (PyCFunction)(void *)time_get_clock_info, METH_FASTCALL,
      "get_clock_info(name: str) -> dict\n\nWhat there is to know about a clock."},
     {NULL, NULL, 0, NULL},
 };

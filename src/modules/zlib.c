@@ -6,6 +6,8 @@
  */
 #include "nj.h"
 
+#include "capi/args.h"
+
 #include "base/codecbuf.h"
 
 #include <limits.h>
@@ -151,12 +153,13 @@ end_inflate(z_stream *z)
 }
 
 static PyObject *
-zlib_compress(PyObject *module, PyObject *args, PyObject *kwargs)
+zlib_compress(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
+              PyObject *kwnames)
 {
     static char *names[] = {"", "level", "wbits", NULL};
     NJ_OWN_BUF data = {0};
     int level = Z_DEFAULT_COMPRESSION, wbits = MAX_WBITS;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "y*|ii:compress", names, &data, &level,
+    if (!nj_args_parse(args, nargs, kwnames, "y*|ii:compress", names, &data, &level,
                                      &wbits)) {
         return NULL;
     }
@@ -189,13 +192,14 @@ zlib_compress(PyObject *module, PyObject *args, PyObject *kwargs)
 }
 
 static PyObject *
-zlib_decompress(PyObject *module, PyObject *args, PyObject *kwargs)
+zlib_decompress(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
+                PyObject *kwnames)
 {
     static char *names[] = {"", "wbits", "bufsize", NULL};
     NJ_OWN_BUF data = {0};
     int wbits = MAX_WBITS;
     Py_ssize_t size = FIRST_SIZE;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "y*|in:decompress", names, &data,
+    if (!nj_args_parse(args, nargs, kwnames, "y*|in:decompress", names, &data,
                                      &wbits, &size)) {
         return NULL;
     }
@@ -284,14 +288,15 @@ unlock(PyMutex **m)
     PyMutex_Lock(held_)
 
 static PyObject *
-zlib_compressobj(PyObject *module, PyObject *args, PyObject *kwargs)
+zlib_compressobj(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
+                 PyObject *kwnames)
 {
     static char *names[] = {"level", "method", "wbits", "memLevel", "strategy", "zdict",
                             NULL};
     int level = Z_DEFAULT_COMPRESSION, method = Z_DEFLATED, wbits = MAX_WBITS,
         memlevel = 8, strategy = Z_DEFAULT_STRATEGY;
     NJ_OWN_BUF zdict = {0};
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|iiiiiy*:compressobj", names, &level,
+    if (!nj_args_parse(args, nargs, kwnames, "|iiiiiy*:compressobj", names, &level,
                                      &method, &wbits, &memlevel, &strategy, &zdict)) {
         return NULL;
     }
@@ -378,12 +383,13 @@ make_decompressor(ZlibState *st, PyTypeObject *type, int wbits, PyObject *zdict)
 }
 
 static PyObject *
-zlib_decompressobj(PyObject *module, PyObject *args, PyObject *kwargs)
+zlib_decompressobj(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
+                   PyObject *kwnames)
 {
     static char *names[] = {"wbits", "zdict", NULL};
     int wbits = MAX_WBITS;
     PyObject *zdict = NULL;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|iO:decompressobj", names, &wbits,
+    if (!nj_args_parse(args, nargs, kwnames, "|iO:decompressobj", names, &wbits,
                                      &zdict)) {
         return NULL;
     }
@@ -416,12 +422,12 @@ compress_compress(PyObject *op, PyObject *arg)
 }
 
 static PyObject *
-compress_flush(PyObject *op, PyObject *args)
+compress_flush(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 {
     Stream *s = (Stream *)op;
     ZlibState *st = state_of_self(op);
     int mode = Z_FINISH;
-    if (!st || !PyArg_ParseTuple(args, "|i:flush", &mode)) {
+    if (!st || !_PyArg_ParseStack(args, nargs, "|i:flush", &mode)) {
         return NULL;
     }
     if (mode == Z_NO_FLUSH) {
@@ -496,7 +502,8 @@ run_inflate(ZlibState *st, Stream *s, Py_ssize_t *left, int flush, NjOutBuf *out
 }
 
 static PyObject *
-decompress_decompress(PyObject *op, PyObject *args, PyObject *kwargs)
+decompress_decompress(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                      PyObject *kwnames)
 {
     static char *names[] = {"", "max_length", NULL};
     Stream *s = (Stream *)op;
@@ -504,7 +511,7 @@ decompress_decompress(PyObject *op, PyObject *args, PyObject *kwargs)
     NJ_OWN_BUF data = {0};
     Py_ssize_t max = 0;
     if (!st
-        || !PyArg_ParseTupleAndKeywords(args, kwargs, "y*|n:decompress", names, &data,
+        || !nj_args_parse(args, nargs, kwnames, "y*|n:decompress", names, &data,
                                         &max)) {
         return NULL;
     }
@@ -530,12 +537,12 @@ decompress_decompress(PyObject *op, PyObject *args, PyObject *kwargs)
 }
 
 static PyObject *
-decompress_flush(PyObject *op, PyObject *args)
+decompress_flush(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 {
     Stream *s = (Stream *)op;
     ZlibState *st = state_of_self(op);
     Py_ssize_t length = FIRST_SIZE;
-    if (!st || !PyArg_ParseTuple(args, "|n:flush", &length)) {
+    if (!st || !_PyArg_ParseStack(args, nargs, "|n:flush", &length)) {
         return NULL;
     }
     if (length <= 0) {
@@ -633,7 +640,8 @@ zdec_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 }
 
 static PyObject *
-zdec_decompress(PyObject *op, PyObject *args, PyObject *kwargs)
+zdec_decompress(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                PyObject *kwnames)
 {
     static char *names[] = {"data", "max_length", NULL};
     Stream *s = (Stream *)op;
@@ -641,7 +649,7 @@ zdec_decompress(PyObject *op, PyObject *args, PyObject *kwargs)
     NJ_OWN_BUF data = {0};
     Py_ssize_t max = -1;
     if (!st
-        || !PyArg_ParseTupleAndKeywords(args, kwargs, "y*|n:decompress", names, &data,
+        || !nj_args_parse(args, nargs, kwnames, "y*|n:decompress", names, &data,
                                         &max)) {
         return NULL;
     }
@@ -690,11 +698,12 @@ zdec_decompress(PyObject *op, PyObject *args, PyObject *kwargs)
 /* ---- checksums ---------------------------------------------------------------------------- */
 
 static PyObject *
-checksum(PyObject *args, const char *format, unsigned start,
+checksum(const char *name, PyObject *const *args, Py_ssize_t nargs, unsigned start,
          uLong (*update)(uLong, const Bytef *, z_size_t))
 {
     NJ_OWN_BUF data = {0};
-    if (!PyArg_ParseTuple(args, format, &data, &start)) {
+    if (!_PyArg_CheckPositional(name, nargs, 1, 2) ||
+        !_PyArg_ParseStack(args, nargs, "y*|I", &data, &start)) {
         return NULL;
     }
     uLong value = start;
@@ -711,15 +720,15 @@ checksum(PyObject *args, const char *format, unsigned start,
 }
 
 static PyObject *
-zlib_adler32(PyObject *module, PyObject *args)
+zlib_adler32(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
-    return checksum(args, "y*|I:adler32", 1, adler32_z);
+    return checksum("adler32", args, nargs, 1, adler32_z);
 }
 
 static PyObject *
-zlib_crc32(PyObject *module, PyObject *args)
+zlib_crc32(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
-    return checksum(args, "y*|I:crc32", 0, crc32_z);
+    return checksum("crc32", args, nargs, 0, crc32_z);
 }
 
 /* ---- types -------------------------------------------------------------------------------- */
@@ -734,23 +743,24 @@ zlib_crc32(PyObject *module, PyObject *args)
 static PyMethodDef compress_methods[] = {
     {"compress", compress_compress, METH_O,
      "compress($self, data, /)\n--\n\nCompress data; some may stay inside."},
-    {"flush", compress_flush, METH_VARARGS,
+    {"flush", (PyCFunction)(void *)compress_flush, METH_FASTCALL,
      "flush($self, mode=zlib.Z_FINISH, /)\n--\n\nWhat is still inside, as bytes."},
     COPY_METHODS,
     {NULL, NULL, 0, NULL},
 };
 
 static PyMethodDef decompress_methods[] = {
-    {"decompress", KW(decompress_decompress), METH_VARARGS | METH_KEYWORDS,
+    {"decompress", (PyCFunction)(void *)decompress_decompress,
+     METH_FASTCALL | METH_KEYWORDS,
      "decompress($self, data, /, max_length=0)\n--\n\nDecompress data."},
-    {"flush", decompress_flush, METH_VARARGS,
+    {"flush", (PyCFunction)(void *)decompress_flush, METH_FASTCALL,
      "flush($self, length=zlib.DEF_BUF_SIZE, /)\n--\n\nWhat is still inside."},
     COPY_METHODS,
     {NULL, NULL, 0, NULL},
 };
 
 static PyMethodDef zdec_methods[] = {
-    {"decompress", KW(zdec_decompress), METH_VARARGS | METH_KEYWORDS,
+    {"decompress", (PyCFunction)(void *)zdec_decompress, METH_FASTCALL | METH_KEYWORDS,
      "decompress($self, /, data, max_length=-1)\n--\n\nDecompress data."},
     {NULL, NULL, 0, NULL},
 };
@@ -821,22 +831,24 @@ static PyType_Spec zdec_spec = {
 /* ---- the module --------------------------------------------------------------------------- */
 
 static PyMethodDef methods[] = {
-    {"adler32", zlib_adler32, METH_VARARGS,
+    {"adler32", KW(zlib_adler32), METH_FASTCALL,
      "adler32($module, data, value=1, /)\n--\n\nCompute an Adler-32 checksum of data."},
-    {"compress", KW(zlib_compress), METH_VARARGS | METH_KEYWORDS,
+    {"compress", (PyCFunction)(void *)zlib_compress, METH_FASTCALL | METH_KEYWORDS,
      "compress($module, data, /, level=Z_DEFAULT_COMPRESSION, wbits=MAX_WBITS)\n--\n\n"
      "Returns a bytes object containing compressed data."},
-    {"compressobj", KW(zlib_compressobj), METH_VARARGS | METH_KEYWORDS,
+    {"compressobj", (PyCFunction)(void *)zlib_compressobj,
+     METH_FASTCALL | METH_KEYWORDS,
      "compressobj($module, /, level=Z_DEFAULT_COMPRESSION, method=DEFLATED,\n"
      "            wbits=MAX_WBITS, memLevel=DEF_MEM_LEVEL,\n"
      "            strategy=Z_DEFAULT_STRATEGY, zdict=<unrepresentable>)\n--\n\n"
      "Return a compressor object."},
-    {"crc32", zlib_crc32, METH_VARARGS,
+    {"crc32", KW(zlib_crc32), METH_FASTCALL,
      "crc32($module, data, value=0, /)\n--\n\nCompute a CRC-32 checksum of data."},
-    {"decompress", KW(zlib_decompress), METH_VARARGS | METH_KEYWORDS,
+    {"decompress", (PyCFunction)(void *)zlib_decompress, METH_FASTCALL | METH_KEYWORDS,
      "decompress($module, data, /, wbits=MAX_WBITS, bufsize=DEF_BUF_SIZE)\n--\n\n"
      "Returns a bytes object containing the uncompressed data."},
-    {"decompressobj", KW(zlib_decompressobj), METH_VARARGS | METH_KEYWORDS,
+    {"decompressobj", (PyCFunction)(void *)zlib_decompressobj,
+     METH_FASTCALL | METH_KEYWORDS,
      "decompressobj($module, /, wbits=MAX_WBITS, zdict=b'')\n--\n\n"
      "Return a decompressor object."},
     {NULL, NULL, 0, NULL},

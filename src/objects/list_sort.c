@@ -68,6 +68,20 @@ any_less(PyObject *a, PyObject *b)
         if (tp == &PyFloat_Type) {
             return PyFloat_AS_DOUBLE(a) < PyFloat_AS_DOUBLE(b);
         }
+        if (tp->tp_richcompare) {
+            PyObject *res = tp->tp_richcompare(a, b, Py_LT);
+            if (res == Py_True || res == Py_False) {
+                return res == Py_True;
+            }
+            if (res == NULL) {
+                return -1;
+            }
+            if (res != Py_NotImplemented) {
+                int r = PyObject_IsTrue(res);
+                Py_DECREF(res);
+                return r;
+            }
+        }
     }
     return PyObject_RichCompareBool(a, b, Py_LT);
 }

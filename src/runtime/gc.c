@@ -851,11 +851,11 @@ gc_get_threshold(PyObject *m, PyObject *unused)
 }
 
 static PyObject *
-gc_set_threshold(PyObject *m, PyObject *args)
+gc_set_threshold(PyObject *m, PyObject *const *args, Py_ssize_t nargs)
 {
     NjGCState *gc = &nj_interp()->gc;
     int t[3] = {gc->threshold[0], gc->threshold[1], gc->threshold[2]};
-    if (!PyArg_ParseTuple(args, "i|ii:set_threshold", &t[0], &t[1], &t[2])) {
+    if (!_PyArg_ParseStack(args, nargs, "i|ii:set_threshold", &t[0], &t[1], &t[2])) {
         return NULL;
     }
     memcpy(gc->threshold, t, sizeof t);
@@ -1056,7 +1056,7 @@ static PyMethodDef gc_methods[] = {
      SIG("get_debug($module, /)") "The debugging flags."},
     {"get_count", gc_get_count, METH_NOARGS,
      SIG("get_count($module, /)") "The current collection counts."},
-    {"set_threshold", gc_set_threshold, METH_VARARGS,
+    {"set_threshold", (PyCFunction)(void *)gc_set_threshold, METH_FASTCALL,
      "set_threshold(threshold0, [threshold1, [threshold2]])\n\nSet the collection "
      "thresholds."},
     {"get_threshold", gc_get_threshold, METH_NOARGS,

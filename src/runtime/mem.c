@@ -136,17 +136,28 @@ unlist_pool(NjMem *mem, NjPool *pool)
     pool->listed = 0;
 }
 
+/* Behind the pool that its class allocates from, if that has room: a few blocks that come
+ * and go do not change pools then. */
 static void
 list_pool(NjMem *mem, NjPool *pool)
 {
     NjPool *head = mem->avail[pool->cls];
+    pool->listed = 1;
+    if (head && (head->free || head->bump < head->end)) {
+        pool->prev = head;
+        pool->next = head->next;
+        if (head->next) {
+            head->next->prev = pool;
+        }
+        head->next = pool;
+        return;
+    }
     pool->prev = NULL;
     pool->next = head;
     if (head) {
         head->prev = pool;
     }
     mem->avail[pool->cls] = pool;
-    pool->listed = 1;
 }
 
 /* Gives an empty pool's memory back to the system and the pool to the process. */
@@ -171,8 +182,8 @@ put_block(NjMem *mem, NjPool *pool, void *p)
     if (NJ_UNLIKELY(!pool->listed)) {
         list_pool(mem, pool);
     }
-    if (NJ_UNLIKELY(pool->used == 0) && (pool->next || pool->prev)) {
-        /* not the only pool of its class: any class may have it */
+    if (NJ_UNLIKELY(pool->used == 0) && pool->prev) {
+        /* Any class may have it, unless it is the one that its class allocates from. */
         unlist_pool(mem, pool);
         if (mem->nempty < KEEP_EMPTY) {
             pool->next = mem->empty;
@@ -289,7 +300,7 @@ free_block(void *p)
         PyThreadState *tstate = nj_tstate();
         if (NJ_LIKELY(tstate && pool->owner == &tstate->interp->rt.mem)) {
             NjMem *mem = pool->owner;
-            if (NJ_LIKELY(pool->listed && pool->used > 1)) {
+            if (NJ_LIKELY(pool->listed && (pool->used > 1 || !pool->prev))) {
                 *(void **)p = pool->free;
                 pool->free = p;
                 pool->used--;

@@ -181,9 +181,10 @@ nj_normalize(Fields *f, int64_t days, int64_t seconds, int64_t us)
         return -1;
     }
     nj_ordinal_to_ymd((int)days, f);
-    f->hour = (int)(seconds / 3600);
-    f->minute = (int)(seconds / 60 % 60);
-    f->second = (int)(seconds % 60);
+    int rest = (int)seconds; /* of one day */
+    f->hour = rest / 3600;
+    f->minute = rest / 60 % 60;
+    f->second = rest % 60;
     f->us = (int)us;
     return 0;
 }

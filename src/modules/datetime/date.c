@@ -156,10 +156,10 @@ date_today(PyObject *cls, PyObject *unused)
 }
 
 static PyObject *
-date_fromordinal(PyObject *cls, PyObject *args)
+date_fromordinal(PyObject *cls, PyObject *const *args, Py_ssize_t nargs)
 {
     int ordinal;
-    if (!PyArg_ParseTuple(args, "i:fromordinal", &ordinal)) {
+    if (!_PyArg_ParseStack(args, nargs, "i:fromordinal", &ordinal)) {
         return NULL;
     }
     if (ordinal < 1) {
@@ -196,11 +196,12 @@ date_fromisoformat(PyObject *cls, PyObject *text)
 }
 
 static PyObject *
-date_fromisocalendar(PyObject *cls, PyObject *args, PyObject *kwargs)
+date_fromisocalendar(PyObject *cls, PyObject *const *args, Py_ssize_t nargs,
+                     PyObject *kwnames)
 {
     static char *keywords[] = {"year", "week", "day", NULL};
     int year, week, day;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "iii:fromisocalendar", keywords, &year,
+    if (!nj_args_parse(args, nargs, kwnames, "iii:fromisocalendar", keywords, &year,
                                      &week, &day)) {
         if (PyErr_ExceptionMatches(PyExc_OverflowError)) {
             PyErr_SetString(PyExc_ValueError, "ISO calendar component out of range");
@@ -309,11 +310,11 @@ date_ctime(PyObject *op, PyObject *unused)
 }
 
 static PyObject *
-date_strftime(PyObject *op, PyObject *args, PyObject *kwargs)
+date_strftime(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
     static char *keywords[] = {"format", NULL};
     PyObject *format;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "U:strftime", keywords, &format)) {
+    if (!nj_args_parse(args, nargs, kwnames, "U:strftime", keywords, &format)) {
         return NULL;
     }
     NJ_OWN tuple = PyObject_CallMethodNoArgs(op, NJ_ID(timetuple));
@@ -531,12 +532,12 @@ static PyMethodDef date_methods[] = {
      "fromtimestamp($type, timestamp, /)\n--\n\n"
      "Create a date from a POSIX timestamp.\n\n"
      "The timestamp is a number, as time.time() returns it, read as local time."},
-    {"fromordinal", date_fromordinal, METH_VARARGS | CLASS,
+    {"fromordinal", (PyCFunction)(void *)date_fromordinal, METH_FASTCALL | CLASS,
      "int -> date corresponding to a proleptic Gregorian ordinal."},
     {"fromisoformat", date_fromisoformat, METH_O | CLASS,
      "str -> Construct a date from a string in ISO 8601 format."},
-    {"fromisocalendar", _PyCFunction_CAST(date_fromisocalendar),
-     METH_VARARGS | METH_KEYWORDS | CLASS,
+    {"fromisocalendar", (PyCFunction)(void *)date_fromisocalendar,
+     METH_FASTCALL | METH_KEYWORDS | CLASS,
      "int, int, int -> Construct a date from the ISO year, week number and weekday.\n\n"
      "The inverse of date.isocalendar()."},
     {"strptime", date_strptime, METH_VARARGS | CLASS,
@@ -545,7 +546,7 @@ static PyMethodDef date_methods[] = {
      "Current date or datetime: the same as "
      "self.__class__.fromtimestamp(time.time())."},
     {"ctime", date_ctime, METH_NOARGS, "Return ctime() style string."},
-    {"strftime", _PyCFunction_CAST(date_strftime), METH_VARARGS | METH_KEYWORDS,
+    {"strftime", (PyCFunction)(void *)date_strftime, METH_FASTCALL | METH_KEYWORDS,
      "format -> strftime() style string."},
     {"__format__", nj_date_format, METH_VARARGS, "Formats self with strftime."},
     {"timetuple", date_timetuple, METH_NOARGS,

@@ -261,13 +261,9 @@ datetime_utcnow(PyObject *cls, PyObject *unused)
 }
 
 static PyObject *
-datetime_fromtimestamp(PyObject *cls, PyObject *args, PyObject *kwargs)
+from_timestamp(PyObject *cls, PyObject *timestamp, PyObject *tz)
 {
-    static char *keywords[] = {"timestamp", "tz", NULL};
-    PyObject *timestamp, *tz = Py_None;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O:fromtimestamp", keywords, &timestamp,
-                                     &tz) ||
-        nj_check_tzinfo(tz) < 0) {
+    if (nj_check_tzinfo(tz) < 0) {
         return NULL;
     }
     int64_t t;
@@ -278,14 +274,31 @@ datetime_fromtimestamp(PyObject *cls, PyObject *args, PyObject *kwargs)
     return from_seconds_in(cls, t, us, tz);
 }
 
+static char *fromtimestamp_names[] = {"timestamp", "tz", NULL};
+
+static PyObject *
+datetime_fromtimestamp(PyObject *cls, PyObject *const *args, Py_ssize_t nargs,
+                       PyObject *kwnames)
+{
+    PyObject *timestamp, *tz = Py_None;
+    return nj_args_parse(args, nargs, kwnames, "O|O:fromtimestamp", fromtimestamp_names,
+                         &timestamp, &tz)
+               ? from_timestamp(cls, timestamp, tz)
+               : NULL;
+}
+
 PyObject *
 nj_datetime_fromtimestamp_api(PyObject *cls, PyObject *args, PyObject *kwargs)
 {
-    return datetime_fromtimestamp(cls, args, kwargs);
+    PyObject *timestamp, *tz = Py_None;
+    return PyArg_ParseTupleAndKeywords(args, kwargs, "O|O:fromtimestamp",
+                                       fromtimestamp_names, &timestamp, &tz)
+               ? from_timestamp(cls, timestamp, tz)
+               : NULL;
 }
 
 static PyObject *
-datetime_utcfromtimestamp(PyObject *cls, PyObject *args)
+datetime_utcfromtimestamp(PyObject *cls, PyObject *const *args, Py_ssize_t nargs)
 {
     PyObject *timestamp;
     int64_t t;
@@ -296,7 +309,7 @@ datetime_utcfromtimestamp(PyObject *cls, PyObject *args)
                      "datetimes in UTC: datetime.datetime.fromtimestamp(timestamp, "
                      "datetime.UTC).",
                      1) < 0 ||
-        !PyArg_ParseTuple(args, "O:utcfromtimestamp", &timestamp) ||
+        !_PyArg_ParseStack(args, nargs, "O:utcfromtimestamp", &timestamp) ||
         nj_timestamp_us(timestamp, &t, &us) < 0) {
         return NULL;
     }
@@ -413,11 +426,12 @@ local_timezone(PyObject *op)
 }
 
 static PyObject *
-datetime_astimezone(PyObject *op, PyObject *args, PyObject *kwargs)
+datetime_astimezone(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                    PyObject *kwnames)
 {
     static char *keywords[] = {"tz", NULL};
     PyObject *arg = Py_None;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:astimezone", keywords, &arg) ||
+    if (!nj_args_parse(args, nargs, kwnames, "|O:astimezone", keywords, &arg) ||
         nj_check_tzinfo(arg) < 0) {
         return NULL;
     }
@@ -489,11 +503,12 @@ datetime_strptime(PyObject *cls, PyObject *args)
 }
 
 static PyObject *
-datetime_combine(PyObject *cls, PyObject *args, PyObject *kwargs)
+datetime_combine(PyObject *cls, PyObject *const *args, Py_ssize_t nargs,
+                 PyObject *kwnames)
 {
     static char *keywords[] = {"date", "time", "tzinfo", NULL};
     PyObject *date, *time, *tz = NULL;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!|O:combine", keywords, &NjDate_Type,
+    if (!nj_args_parse(args, nargs, kwnames, "O!O!|O:combine", keywords, &NjDate_Type,
                                      &date, &NjTime_Type, &time, &tz)) {
         return NULL;
     }
@@ -701,10 +716,25 @@ raise_mixed(const char *what)
 static PyObject *
 difference(PyObject *a, PyObject *b)
 {
-    __int128 us = (__int128)us_since_epoch(a) - us_since_epoch(b);
     if (TZINFO(a) == TZINFO(b)) {
-        return nj_delta_from_us(us);
+        Fields f = datetime_fields(a), g = datetime_fields(b);
+        int days = 0;
+        if (memcmp(DATETIME(a)->data, DATETIME(b)->data, _PyDateTime_DATE_DATASIZE) != 0) {
+            days = nj_ymd_to_ordinal(f.year, f.month, f.day) -
+                   nj_ymd_to_ordinal(g.year, g.month, g.day);
+        }
+        int seconds = seconds_of_day(&f) - seconds_of_day(&g), us = f.us - g.us;
+        if (us < 0) {
+            us += (int)US_PER_SECOND;
+            seconds--;
+        }
+        if (seconds < 0) {
+            seconds += SECONDS_PER_DAY;
+            days--;
+        }
+        return nj_new_delta(days, seconds, us, false, &NjDelta_Type);
     }
+    __int128 us = (__int128)us_since_epoch(a) - us_since_epoch(b);
     NJ_OWN x = datetime_utcoffset(a, NULL);
     NJ_OWN y = x ? datetime_utcoffset(b, NULL) : NULL;
     if (y == NULL) {
@@ -761,8 +791,20 @@ datetime_richcompare(PyObject *a, PyObject *b, int op)
     }
     bool equality = op == Py_EQ || op == Py_NE;
     if (TZINFO(a) == TZINFO(b)) {
-        return nj_compare_result(
-            memcmp(DATETIME(a)->data, DATETIME(b)->data, _PyDateTime_DATETIME_DATASIZE), op);
+        uint64_t x8, y8; /* the fields are in the order of their weight, big-endian */
+        uint16_t x2, y2;
+        memcpy(&x8, DATETIME(a)->data, 8);
+        memcpy(&y8, DATETIME(b)->data, 8);
+        memcpy(&x2, DATETIME(a)->data + 8, 2);
+        memcpy(&y2, DATETIME(b)->data + 8, 2);
+        if (PY_LITTLE_ENDIAN) {
+            x8 = __builtin_bswap64(x8), x2 = __builtin_bswap16(x2);
+            y8 = __builtin_bswap64(y8), y2 = __builtin_bswap16(y2);
+        }
+        if (x8 != y8) {
+            Py_RETURN_RICHCOMPARE(x8, y8, op);
+        }
+        Py_RETURN_RICHCOMPARE(x2, y2, op);
     }
     NJ_OWN x = datetime_utcoffset(a, NULL);
     NJ_OWN y = x ? datetime_utcoffset(b, NULL) : NULL;
@@ -910,10 +952,10 @@ get_state(PyObject *op, int proto)
 }
 
 static PyObject *
-datetime_reduce_ex(PyObject *op, PyObject *args)
+datetime_reduce_ex(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 {
     int proto;
-    if (!PyArg_ParseTuple(args, "i:__reduce_ex__", &proto)) {
+    if (!_PyArg_ParseStack(args, nargs, "i:__reduce_ex__", &proto)) {
         return NULL;
     }
     NJ_OWN state = get_state(op, proto);
@@ -951,7 +993,6 @@ static PyGetSetDef datetime_getset[] = {
 };
 
 #define FK (METH_FASTCALL | METH_KEYWORDS)
-#define VK (METH_VARARGS | METH_KEYWORDS)
 
 static PyMethodDef datetime_methods[] = {
     {"now", _PyCFunction_CAST(datetime_now), FK | METH_CLASS,
@@ -962,13 +1003,14 @@ static PyMethodDef datetime_methods[] = {
     {"utcnow", datetime_utcnow, METH_NOARGS | METH_CLASS,
      "utcnow($type, /)\n--\n\n"
      "Return a new datetime representing UTC day and time."},
-    {"fromtimestamp", _PyCFunction_CAST(datetime_fromtimestamp), VK | METH_CLASS,
+    {"fromtimestamp", _PyCFunction_CAST(datetime_fromtimestamp), FK | METH_CLASS,
      "timestamp[, tz] -> tz's local time from POSIX timestamp."},
-    {"utcfromtimestamp", datetime_utcfromtimestamp, METH_VARARGS | METH_CLASS,
+    {"utcfromtimestamp", (PyCFunction)(void *)datetime_utcfromtimestamp,
+     METH_FASTCALL | METH_CLASS,
      "Construct a naive UTC datetime from a POSIX timestamp."},
     {"strptime", datetime_strptime, METH_VARARGS | METH_CLASS,
      "string, format -> new datetime parsed from a string (like time.strptime())."},
-    {"combine", _PyCFunction_CAST(datetime_combine), VK | METH_CLASS,
+    {"combine", (PyCFunction)(void *)datetime_combine, FK | METH_CLASS,
      "date, time -> datetime with same date and time fields"},
     {"fromisoformat", datetime_fromisoformat, METH_O | METH_CLASS,
      "string -> datetime from a string in most ISO 8601 formats"},
@@ -1000,9 +1042,9 @@ static PyMethodDef datetime_methods[] = {
      "Return datetime with new specified fields."},
     {"__replace__", _PyCFunction_CAST(datetime_replace), FK,
      "__replace__($self, /, **changes)\n--\n\nThe same as replace()."},
-    {"astimezone", _PyCFunction_CAST(datetime_astimezone), VK,
+    {"astimezone", (PyCFunction)(void *)datetime_astimezone, FK,
      "tz -> convert to local time in new timezone tz\n"},
-    {"__reduce_ex__", datetime_reduce_ex, METH_VARARGS,
+    {"__reduce_ex__", (PyCFunction)(void *)datetime_reduce_ex, METH_FASTCALL,
      "__reduce_ex__(proto) -> (cls, state)"},
     {"__reduce__", datetime_reduce, METH_NOARGS, "__reduce__() -> (cls, state)"},
     {NULL, NULL, 0, NULL},

@@ -205,13 +205,11 @@ NJ_MUST PyObject *nj_date_format(PyObject *op, PyObject *args);
 static inline bool
 small_int(PyObject *o, int *out)
 {
-    if (!PyLong_CheckExact(o)) {
+    if (!PyLong_CheckExact(o) || !PyUnstable_Long_IsCompact((PyLongObject *)o)) {
         return false;
     }
-    int overflow;
-    long v = PyLong_AsLongAndOverflow(o, &overflow);
-    *out = (int)v;
-    return !overflow && v == (int)v;
+    *out = (int)PyUnstable_Long_CompactValue((PyLongObject *)o); /* of 30 bits */
+    return true;
 }
 
 #endif

@@ -29,6 +29,9 @@ nj_int_arg(PyObject *o, int *out)
     if (o == NULL) {
         return 0;
     }
+    if (small_int(o, out)) {
+        return 0;
+    }
     *out = PyLong_AsInt(o);
     return *out == -1 && PyErr_Occurred() ? -1 : 0;
 }

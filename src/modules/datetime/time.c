@@ -202,12 +202,12 @@ time_repr(PyObject *op)
 }
 
 static PyObject *
-time_isoformat(PyObject *op, PyObject *args, PyObject *kwargs)
+time_isoformat(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
     static char *keywords[] = {"timespec", NULL};
     const char *name = "auto";
     char buf[80];
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|s:isoformat", keywords, &name)) {
+    if (!nj_args_parse(args, nargs, kwnames, "|s:isoformat", keywords, &name)) {
         return NULL;
     }
     int spec = nj_timespec(name);
@@ -229,11 +229,11 @@ time_str(PyObject *op)
 }
 
 static PyObject *
-time_strftime(PyObject *op, PyObject *args, PyObject *kwargs)
+time_strftime(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
     static char *keywords[] = {"format", NULL};
     PyObject *format;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "U:strftime", keywords, &format)) {
+    if (!nj_args_parse(args, nargs, kwnames, "U:strftime", keywords, &format)) {
         return NULL;
     }
     Fields f = time_fields(op);
@@ -369,10 +369,10 @@ get_state(PyObject *op, int proto)
 }
 
 static PyObject *
-time_reduce_ex(PyObject *op, PyObject *args)
+time_reduce_ex(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 {
     int proto;
-    if (!PyArg_ParseTuple(args, "i:__reduce_ex__", &proto)) {
+    if (!_PyArg_ParseStack(args, nargs, "i:__reduce_ex__", &proto)) {
         return NULL;
     }
     NJ_OWN state = get_state(op, proto);
@@ -412,11 +412,11 @@ static PyGetSetDef time_getset[] = {
 static PyMethodDef time_methods[] = {
     {"strptime", time_strptime, METH_VARARGS | METH_CLASS,
      "string, format -> new time parsed from a string (like time.strptime())."},
-    {"isoformat", _PyCFunction_CAST(time_isoformat), METH_VARARGS | METH_KEYWORDS,
+    {"isoformat", (PyCFunction)(void *)time_isoformat, METH_FASTCALL | METH_KEYWORDS,
      "Return string in ISO 8601 format, [HH[:MM[:SS[.mmm[uuu]]]]][+HH:MM].\n\n"
      "The optional argument timespec, by default 'auto', says how much of the time\n"
      "is written: 'hours', 'minutes', 'seconds', 'milliseconds' or 'microseconds'.\n"},
-    {"strftime", _PyCFunction_CAST(time_strftime), METH_VARARGS | METH_KEYWORDS,
+    {"strftime", (PyCFunction)(void *)time_strftime, METH_FASTCALL | METH_KEYWORDS,
      "format -> strftime() style string."},
     {"__format__", nj_date_format, METH_VARARGS, "Formats self with strftime."},
     {"utcoffset", time_utcoffset, METH_NOARGS, "Return self.tzinfo.utcoffset(self)."},
@@ -430,7 +430,8 @@ static PyMethodDef time_methods[] = {
      "__replace__($self, /, **changes)\n--\n\nThe same as replace()."},
     {"fromisoformat", time_fromisoformat, METH_O | METH_CLASS,
      "string -> time from a string in ISO 8601 format"},
-    {"__reduce_ex__", time_reduce_ex, METH_VARARGS, "__reduce_ex__(proto) -> (cls, state)"},
+    {"__reduce_ex__", (PyCFunction)(void *)time_reduce_ex,
+     METH_FASTCALL, "__reduce_ex__(proto) -> (cls, state)"},
     {"__reduce__", time_reduce, METH_NOARGS, "__reduce__() -> (cls, state)"},
     {NULL, NULL, 0, NULL},
 };

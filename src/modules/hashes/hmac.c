@@ -7,6 +7,8 @@
  */
 #include "nj.h"
 
+#include "capi/args.h"
+
 #include "hashes_int.h"
 
 typedef struct HmacCtx {
@@ -131,11 +133,12 @@ compute(const NjHashAlgorithm *a, PyObject *key, PyObject *msg)
 }
 
 static PyObject *
-compute_digest(PyObject *module, PyObject *args, PyObject *kwargs)
+compute_digest(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
+               PyObject *kwnames)
 {
     static char *names[] = {"key", "msg", "digest", NULL};
     PyObject *key, *msg, *digest;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOO:compute_digest", names, &key, &msg,
+    if (!nj_args_parse(args, nargs, kwnames, "OOO:compute_digest", names, &key, &msg,
                                      &digest)) {
         return NULL;
     }
@@ -197,12 +200,12 @@ feed(Hmac *h, PyObject *msg)
 }
 
 static PyObject *
-hmac_new(PyObject *module, PyObject *args, PyObject *kwargs)
+hmac_new(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
     static char *names[] = {"key", "msg", "digestmod", NULL};
     State *st = PyModule_GetState(module);
     PyObject *key, *msg = NULL, *digestmod = NULL;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|OO:new", names, &key, &msg,
+    if (!nj_args_parse(args, nargs, kwnames, "O|OO:new", names, &key, &msg,
                                      &digestmod)) {
         return NULL;
     }
@@ -243,11 +246,11 @@ hmac_copy(PyObject *op, PyObject *Py_UNUSED(ignored))
 }
 
 static PyObject *
-hmac_update(PyObject *op, PyObject *args, PyObject *kwargs)
+hmac_update(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
     static char *names[] = {"msg", NULL};
     PyObject *msg;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O:update", names, &msg)
+    if (!nj_args_parse(args, nargs, kwnames, "O:update", names, &msg)
         || feed((Hmac *)op, msg) < 0) {
         return NULL;
     }
@@ -311,7 +314,7 @@ get_digest_size(PyObject *op, void *Py_UNUSED(closure))
 static PyMethodDef Hmac_methods[] = {
     {"copy", hmac_copy, METH_NOARGS,
      "copy($self, /)\n--\n\nReturn a copy (\"clone\") of the HMAC object."},
-    {"update", KW(hmac_update), METH_VARARGS | METH_KEYWORDS,
+    {"update", (PyCFunction)(void *)hmac_update, METH_FASTCALL | METH_KEYWORDS,
      "update($self, /, msg)\n--\n\nUpdate the HMAC object with the given message."},
     {"digest", hmac_digest, METH_NOARGS,
      "digest($self, /)\n--\n\n"
@@ -351,9 +354,10 @@ static PyType_Spec Hmac_spec = {
      "compute_" #name "($module, key, msg, /)\n--\n\n"}
 
 static PyMethodDef module_methods[] = {
-    {"new", KW(hmac_new), METH_VARARGS | METH_KEYWORDS,
+    {"new", (PyCFunction)(void *)hmac_new, METH_FASTCALL | METH_KEYWORDS,
      "new($module, /, key, msg=None, digestmod=None)\n--\n\nReturn a new HMAC object."},
-    {"compute_digest", KW(compute_digest), METH_VARARGS | METH_KEYWORDS,
+    {"compute_digest", (PyCFunction)(void *)compute_digest,
+     METH_FASTCALL | METH_KEYWORDS,
      "compute_digest($module, /, key, msg, digest)\n--\n\n"},
     COMPUTE_DEF(md5),
     COMPUTE_DEF(sha1),

@@ -53,10 +53,10 @@ posix_close(PyObject *Py_UNUSED(m), PyObject *args, PyObject *kw)
 }
 
 static PyObject *
-posix_closerange(PyObject *Py_UNUSED(m), PyObject *args)
+posix_closerange(PyObject *Py_UNUSED(m), PyObject *const *args, Py_ssize_t nargs)
 {
     int lo, hi;
-    if (!PyArg_ParseTuple(args, "ii:closerange", &lo, &hi)) {
+    if (!_PyArg_ParseStack(args, nargs, "ii:closerange", &lo, &hi)) {
         return NULL;
     }
     Py_BEGIN_ALLOW_THREADS
@@ -101,11 +101,11 @@ posix_dup2(PyObject *Py_UNUSED(m), PyObject *args, PyObject *kw)
 }
 
 static PyObject *
-posix_read(PyObject *Py_UNUSED(m), PyObject *args)
+posix_read(PyObject *Py_UNUSED(m), PyObject *const *args, Py_ssize_t nargs)
 {
     int fd;
     Py_ssize_t length;
-    if (!PyArg_ParseTuple(args, "in:read", &fd, &length)) {
+    if (!_PyArg_ParseStack(args, nargs, "in:read", &fd, &length)) {
         return NULL;
     }
     if (length < 0) {
@@ -129,11 +129,11 @@ posix_read(PyObject *Py_UNUSED(m), PyObject *args)
 }
 
 static PyObject *
-posix_readinto(PyObject *Py_UNUSED(m), PyObject *args)
+posix_readinto(PyObject *Py_UNUSED(m), PyObject *const *args, Py_ssize_t nargs)
 {
     int fd;
     NJ_OWN_BUF b = {0};
-    if (!PyArg_ParseTuple(args, "iw*:readinto", &fd, &b)) {
+    if (!_PyArg_ParseStack(args, nargs, "iw*:readinto", &fd, &b)) {
         return NULL;
     }
     ssize_t n;
@@ -142,11 +142,11 @@ posix_readinto(PyObject *Py_UNUSED(m), PyObject *args)
 }
 
 static PyObject *
-posix_write(PyObject *Py_UNUSED(m), PyObject *args)
+posix_write(PyObject *Py_UNUSED(m), PyObject *const *args, Py_ssize_t nargs)
 {
     int fd;
     NJ_OWN_BUF b = {0};
-    if (!PyArg_ParseTuple(args, "iy*:write", &fd, &b)) {
+    if (!_PyArg_ParseStack(args, nargs, "iy*:write", &fd, &b)) {
         return NULL;
     }
     ssize_t n;
@@ -155,11 +155,11 @@ posix_write(PyObject *Py_UNUSED(m), PyObject *args)
 }
 
 static PyObject *
-posix_pread(PyObject *Py_UNUSED(m), PyObject *args)
+posix_pread(PyObject *Py_UNUSED(m), PyObject *const *args, Py_ssize_t nargs)
 {
     int fd, length;
     off_t offset;
-    if (!PyArg_ParseTuple(args, "iiO&:pread", &fd, &length, posix_off_converter, &offset)) {
+    if (!_PyArg_ParseStack(args, nargs, "iiO&:pread", &fd, &length, posix_off_converter, &offset)) {
         return NULL;
     }
     if (length < 0) {
@@ -181,12 +181,12 @@ posix_pread(PyObject *Py_UNUSED(m), PyObject *args)
 }
 
 static PyObject *
-posix_pwrite(PyObject *Py_UNUSED(m), PyObject *args)
+posix_pwrite(PyObject *Py_UNUSED(m), PyObject *const *args, Py_ssize_t nargs)
 {
     int fd;
     off_t offset;
     NJ_OWN_BUF b = {0};
-    if (!PyArg_ParseTuple(args, "iy*O&:pwrite", &fd, &b, posix_off_converter, &offset)) {
+    if (!_PyArg_ParseStack(args, nargs, "iy*O&:pwrite", &fd, &b, posix_off_converter, &offset)) {
         return NULL;
     }
     ssize_t n;
@@ -299,11 +299,11 @@ posix_pwritev(PyObject *Py_UNUSED(m), PyObject *args)
 /* ---- position, size, flags ------------------------------------------------------------------- */
 
 static PyObject *
-posix_lseek(PyObject *Py_UNUSED(m), PyObject *args)
+posix_lseek(PyObject *Py_UNUSED(m), PyObject *const *args, Py_ssize_t nargs)
 {
     int fd, whence;
     off_t pos, r;
-    if (!PyArg_ParseTuple(args, "iO&i:lseek", &fd, posix_off_converter, &pos, &whence)) {
+    if (!_PyArg_ParseStack(args, nargs, "iO&i:lseek", &fd, posix_off_converter, &pos, &whence)) {
         return NULL;
     }
     Py_BEGIN_ALLOW_THREADS
@@ -313,11 +313,11 @@ posix_lseek(PyObject *Py_UNUSED(m), PyObject *args)
 }
 
 static PyObject *
-posix_ftruncate(PyObject *Py_UNUSED(m), PyObject *args)
+posix_ftruncate(PyObject *Py_UNUSED(m), PyObject *const *args, Py_ssize_t nargs)
 {
     int fd, r;
     off_t length;
-    if (!PyArg_ParseTuple(args, "iO&:ftruncate", &fd, posix_off_converter, &length) ||
+    if (!_PyArg_ParseStack(args, nargs, "iO&:ftruncate", &fd, posix_off_converter, &length) ||
         PySys_Audit("os.truncate", "in", fd, (Py_ssize_t)length) < 0) {
         return NULL;
     }
@@ -405,10 +405,10 @@ posix_get_inheritable(PyObject *Py_UNUSED(m), PyObject *arg)
 }
 
 static PyObject *
-posix_set_inheritable(PyObject *Py_UNUSED(m), PyObject *args)
+posix_set_inheritable(PyObject *Py_UNUSED(m), PyObject *const *args, Py_ssize_t nargs)
 {
     int fd, inheritable;
-    if (!PyArg_ParseTuple(args, "ii:set_inheritable", &fd, &inheritable)) {
+    if (!_PyArg_ParseStack(args, nargs, "ii:set_inheritable", &fd, &inheritable)) {
         return NULL;
     }
     int flags = fcntl(fd, F_GETFD);
@@ -431,10 +431,10 @@ posix_get_blocking(PyObject *Py_UNUSED(m), PyObject *arg)
 }
 
 static PyObject *
-posix_set_blocking(PyObject *Py_UNUSED(m), PyObject *args)
+posix_set_blocking(PyObject *Py_UNUSED(m), PyObject *const *args, Py_ssize_t nargs)
 {
     int fd, blocking;
-    if (!PyArg_ParseTuple(args, "ip:set_blocking", &fd, &blocking)) {
+    if (!_PyArg_ParseStack(args, nargs, "ip:set_blocking", &fd, &blocking)) {
         return NULL;
     }
     int flags = fcntl(fd, F_GETFL);
@@ -446,11 +446,11 @@ posix_set_blocking(PyObject *Py_UNUSED(m), PyObject *args)
 }
 
 static PyObject *
-posix_lockf(PyObject *Py_UNUSED(m), PyObject *args)
+posix_lockf(PyObject *Py_UNUSED(m), PyObject *const *args, Py_ssize_t nargs)
 {
     int fd, command, r;
     off_t length;
-    if (!PyArg_ParseTuple(args, "iiO&:lockf", &fd, &command, posix_off_converter, &length) ||
+    if (!_PyArg_ParseStack(args, nargs, "iiO&:lockf", &fd, &command, posix_off_converter, &length) ||
         PySys_Audit("os.lockf", "iiL", fd, command, (long long)length) < 0) {
         return NULL;
     }
@@ -461,11 +461,11 @@ posix_lockf(PyObject *Py_UNUSED(m), PyObject *args)
 }
 
 static PyObject *
-posix_fpathconf(PyObject *module, PyObject *args)
+posix_fpathconf(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
     int fd;
     PyObject *name;
-    if (!PyArg_ParseTuple(args, "O&O:fpathconf", posix_fd_converter, &fd, &name)) {
+    if (!_PyArg_ParseStack(args, nargs, "O&O:fpathconf", posix_fd_converter, &fd, &name)) {
         return NULL;
     }
     NJ_OWN num = NULL;
@@ -506,11 +506,11 @@ posix_device_encoding(PyObject *Py_UNUSED(m), PyObject *args, PyObject *kw)
 }
 
 static PyObject *
-posix_get_terminal_size(PyObject *module, PyObject *args)
+posix_get_terminal_size(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
     int fd = STDOUT_FILENO;
     struct winsize w;
-    if (!PyArg_ParseTuple(args, "|i:get_terminal_size", &fd)) {
+    if (!_PyArg_ParseStack(args, nargs, "|i:get_terminal_size", &fd)) {
         return NULL;
     }
     if (ioctl(fd, TIOCGWINSZ, &w) != 0) {
@@ -672,11 +672,11 @@ posix_splice(PyObject *Py_UNUSED(m), PyObject *args, PyObject *kw)
 }
 
 static PyObject *
-posix_fadvise_(PyObject *Py_UNUSED(m), PyObject *args)
+posix_fadvise_(PyObject *Py_UNUSED(m), PyObject *const *args, Py_ssize_t nargs)
 {
     int fd, advice, err;
     off_t offset, length;
-    if (!PyArg_ParseTuple(args, "iO&O&i:posix_fadvise", &fd, posix_off_converter, &offset,
+    if (!_PyArg_ParseStack(args, nargs, "iO&O&i:posix_fadvise", &fd, posix_off_converter, &offset,
                           posix_off_converter, &length, &advice)) {
         return NULL;
     }
@@ -689,11 +689,11 @@ posix_fadvise_(PyObject *Py_UNUSED(m), PyObject *args)
 }
 
 static PyObject *
-posix_fallocate_(PyObject *Py_UNUSED(m), PyObject *args)
+posix_fallocate_(PyObject *Py_UNUSED(m), PyObject *const *args, Py_ssize_t nargs)
 {
     int fd, err;
     off_t offset, length;
-    if (!PyArg_ParseTuple(args, "iO&O&:posix_fallocate", &fd, posix_off_converter, &offset,
+    if (!_PyArg_ParseStack(args, nargs, "iO&O&:posix_fallocate", &fd, posix_off_converter, &offset,
                           posix_off_converter, &length)) {
         return NULL;
     }
@@ -934,18 +934,20 @@ posix_getrandom(PyObject *Py_UNUSED(m), PyObject *args, PyObject *kw)
 
 PyMethodDef posix_fd_methods[] = {
     {"close", FUNC(posix_close), KW, "close($module, /, fd)\n--\n\nClose a descriptor."},
-    {"closerange", posix_closerange, METH_VARARGS,
+    {"closerange", (PyCFunction)(void *)posix_closerange, METH_FASTCALL,
      "closerange($module, fd_low, fd_high, /)\n--\n\nClose a range, ignoring errors."},
     {"dup", posix_dup, METH_O, "dup($module, fd, /)\n--\n\nDuplicate a descriptor."},
     {"dup2", FUNC(posix_dup2), KW,
      "dup2($module, /, fd, fd2, inheritable=True)\n--\n\nDuplicate fd as fd2."},
-    {"read", posix_read, METH_VARARGS, "read($module, fd, length, /)\n--\n\nRead bytes."},
-    {"readinto", posix_readinto, METH_VARARGS,
+    {"read", (PyCFunction)(void *)posix_read,
+     METH_FASTCALL, "read($module, fd, length, /)\n--\n\nRead bytes."},
+    {"readinto", (PyCFunction)(void *)posix_readinto, METH_FASTCALL,
      "readinto($module, fd, buffer, /)\n--\n\nRead into a buffer."},
-    {"write", posix_write, METH_VARARGS, "write($module, fd, data, /)\n--\n\nWrite bytes."},
-    {"pread", posix_pread, METH_VARARGS,
+    {"write", (PyCFunction)(void *)posix_write,
+     METH_FASTCALL, "write($module, fd, data, /)\n--\n\nWrite bytes."},
+    {"pread", (PyCFunction)(void *)posix_pread, METH_FASTCALL,
      "pread($module, fd, length, offset, /)\n--\n\nRead at an offset."},
-    {"pwrite", posix_pwrite, METH_VARARGS,
+    {"pwrite", (PyCFunction)(void *)posix_pwrite, METH_FASTCALL,
      "pwrite($module, fd, buffer, offset, /)\n--\n\nWrite at an offset."},
     {"readv", posix_readv, METH_VARARGS,
      "readv($module, fd, buffers, /)\n--\n\nRead into several buffers."},
@@ -955,9 +957,9 @@ PyMethodDef posix_fd_methods[] = {
      "preadv($module, fd, buffers, offset, flags=0, /)\n--\n\nreadv at an offset."},
     {"pwritev", posix_pwritev, METH_VARARGS,
      "pwritev($module, fd, buffers, offset, flags=0, /)\n--\n\nwritev at an offset."},
-    {"lseek", posix_lseek, METH_VARARGS,
+    {"lseek", (PyCFunction)(void *)posix_lseek, METH_FASTCALL,
      "lseek($module, fd, position, whence, /)\n--\n\nMove the file position."},
-    {"ftruncate", posix_ftruncate, METH_VARARGS,
+    {"ftruncate", (PyCFunction)(void *)posix_ftruncate, METH_FASTCALL,
      "ftruncate($module, fd, length, /)\n--\n\nCut or extend an open file."},
     {"fsync", FUNC(posix_fsync), KW, "fsync($module, /, fd)\n--\n\nForce to disk."},
     {"fdatasync", FUNC(posix_fdatasync), KW,
@@ -972,19 +974,19 @@ PyMethodDef posix_fd_methods[] = {
     {"ttyname", posix_ttyname, METH_O, "ttyname($module, fd, /)\n--\n\nThe terminal's name."},
     {"get_inheritable", posix_get_inheritable, METH_O,
      "get_inheritable($module, fd, /)\n--\n\nWhether children inherit fd."},
-    {"set_inheritable", posix_set_inheritable, METH_VARARGS,
+    {"set_inheritable", (PyCFunction)(void *)posix_set_inheritable, METH_FASTCALL,
      "set_inheritable($module, fd, inheritable, /)\n--\n\nSet whether children inherit fd."},
     {"get_blocking", posix_get_blocking, METH_O,
      "get_blocking($module, fd, /)\n--\n\nWhether fd is in blocking mode."},
-    {"set_blocking", posix_set_blocking, METH_VARARGS,
+    {"set_blocking", (PyCFunction)(void *)posix_set_blocking, METH_FASTCALL,
      "set_blocking($module, fd, blocking, /)\n--\n\nSet the blocking mode."},
-    {"lockf", posix_lockf, METH_VARARGS,
+    {"lockf", (PyCFunction)(void *)posix_lockf, METH_FASTCALL,
      "lockf($module, fd, command, length, /)\n--\n\nLock part of a file."},
-    {"fpathconf", posix_fpathconf, METH_VARARGS,
+    {"fpathconf", (PyCFunction)(void *)posix_fpathconf, METH_FASTCALL,
      "fpathconf($module, fd, name, /)\n--\n\nA limit that holds for fd."},
     {"device_encoding", FUNC(posix_device_encoding), KW,
      "device_encoding($module, /, fd)\n--\n\nThe encoding of a terminal, or None."},
-    {"get_terminal_size", posix_get_terminal_size, METH_VARARGS,
+    {"get_terminal_size", (PyCFunction)(void *)posix_get_terminal_size, METH_FASTCALL,
      "get_terminal_size($module, fd=<unrepresentable>, /)\n--\n\nColumns and lines."},
     {"pipe", posix_pipe, METH_NOARGS, "pipe($module, /)\n--\n\nMake a pipe."},
     {"pipe2", posix_pipe2, METH_O, "pipe2($module, flags, /)\n--\n\nMake a pipe."},
@@ -1004,9 +1006,9 @@ PyMethodDef posix_fd_methods[] = {
     {"splice", FUNC(posix_splice), KW,
      "splice($module, /, src, dst, count, offset_src=None, offset_dst=None,\n       "
      "flags=0)\n--\n\nMove data through a pipe in the kernel."},
-    {"posix_fadvise", posix_fadvise_, METH_VARARGS,
+    {"posix_fadvise", (PyCFunction)(void *)posix_fadvise_, METH_FASTCALL,
      "posix_fadvise($module, fd, offset, length, advice, /)\n--\n\n"},
-    {"posix_fallocate", posix_fallocate_, METH_VARARGS,
+    {"posix_fallocate", (PyCFunction)(void *)posix_fallocate_, METH_FASTCALL,
      "posix_fallocate($module, fd, offset, length, /)\n--\n\n"},
     {"eventfd", FUNC(posix_eventfd), KW,
      "eventfd($module, /, initval, flags=EFD_CLOEXEC)\n--\n\n"},

@@ -1348,14 +1348,15 @@ sre_template(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 /* ---- module functions -------------------------------------------------------------------------------------- */
 
 static PyObject *
-sre_compile(PyObject *module, PyObject *args, PyObject *kw)
+sre_compile(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
+            PyObject *kwnames)
 {
     static char *const names[] = {"pattern", "flags",      "code",
                                   "groups",  "groupindex", "indexgroup", NULL};
     PyObject *pattern, *code, *groupindex, *indexgroup;
     int flags;
     Py_ssize_t groups;
-    if (!PyArg_ParseTupleAndKeywords(args, kw, "OiO!nO!O!:compile", names, &pattern, &flags,
+    if (!nj_args_parse(args, nargs, kwnames, "OiO!nO!O!:compile", names, &pattern, &flags,
                                      &PyList_Type, &code, &groups, &PyDict_Type,
                                      &groupindex, &PyTuple_Type, &indexgroup)) {
         return NULL;
@@ -1457,7 +1458,7 @@ sre_unicode_tolower(PyObject *Py_UNUSED(m), PyObject *arg)
 }
 
 static PyMethodDef sre_methods[] = {
-    {"compile", FUNC(sre_compile), METH_VARARGS | METH_KEYWORDS,
+    {"compile", (PyCFunction)(void *)sre_compile, METH_FASTCALL | METH_KEYWORDS,
      "compile($module, /, pattern, flags, code, groups, groupindex,\n        "
      "indexgroup)\n--\n\n"},
     {"template", FUNC(sre_template), METH_FASTCALL,

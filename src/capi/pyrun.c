@@ -1244,10 +1244,7 @@ run_command(const wchar_t *command)
         }
     }
     NJ_OWN v = code ? run_code(code, d, d) : NULL;
-    if (!v) {
-        return exit_status_of_error();
-    }
-    return 0;
+    return v ? 0 : exit_status_of_error();
 }
 
 static int
@@ -1310,6 +1307,7 @@ run_filename(const PyConfig *c)
             fclose(fp);
         }
     }
+    nj_flush_std_files();
     return v ? 0 : exit_status_of_error();
 }
 
@@ -1422,6 +1420,7 @@ run_stdin(const PyConfig *c)
     }
     PyObject *d = PyModule_GetDict(m);
     NJ_OWN v = run_file(stdin, name, Py_file_input, d, d, false, &cf);
+    nj_flush_std_files();
     return v ? 0 : exit_status_of_error();
 }
 

@@ -485,15 +485,15 @@ finalize(bool whole)
     if (nj_is_main_interp(interp)) {
         end_other_interps(interp);
     }
-    if (nj_flush_std_files() < 0) {
-        status = -1;
-    }
     if (PySys_Audit("cpython._PySys_ClearAuditHooks", NULL) < 0) {
         PyErr_Clear();
     }
     __atomic_store_n(&nj_runtime.finalizing, ts, __ATOMIC_RELEASE);
     mark_finalizing(interp, ts);
     nj_runtime.initialized = false;
+    if (nj_flush_std_files() < 0) { /* may run Python code, which other threads do not */
+        status = -1;
+    }
     if (nj_is_main_interp(interp)) {
         nj_signals_fini();
     }

@@ -25,6 +25,7 @@ step 'house rules' sh tools/check-rules.sh
 step 'programs (tests/py)' python3 tools/testrun.py "$naja" tests/py
 step 'the tour' python3 tools/testrun.py "$naja" examples --exit-code-only
 step 'C extension' sh tests/capi/run.sh "$naja"
+step 'C API calls (tests/fuzz/capi)' python3 tests/fuzz/capi/run.py "$naja"
 step 'layouts (tests/abi)' python3 tests/abi/run.py "$naja"
 step 'exported symbols (tests/abi/symbols.tsv)' python3 tools/abi-ledger.py "$naja"
 step 'embedding' sh tests/embed/run.sh "$naja"

@@ -166,15 +166,13 @@ assign_item(PyObject *o, PyObject *key, PyObject *value)
     PySequenceMethods *ms = tp->tp_as_sequence;
     if (ms) {
         if (PyIndex_Check(key)) {
-            if (ms->sq_ass_item) {
-                Py_ssize_t i = PyNumber_AsSsize_t(key, PyExc_IndexError);
-                if (i == -1 && PyErr_Occurred()) {
-                    return -1;
-                }
-                return value ? PySequence_SetItem(o, i, value) : PySequence_DelItem(o, i);
+            Py_ssize_t i = PyNumber_AsSsize_t(key, PyExc_IndexError);
+            if (i == -1 && PyErr_Occurred()) {
+                return -1;
             }
+            return value ? PySequence_SetItem(o, i, value) : PySequence_DelItem(o, i);
         }
-        else if (ms->sq_ass_item) {
+        if (ms->sq_ass_item) {
             PyErr_Format(PyExc_TypeError, "sequence index must be integer, not '%.200s'",
                          Py_TYPE(key)->tp_name);
             return -1;
@@ -326,13 +324,23 @@ PyAIter_Check(PyObject *o)
            tp->tp_as_async->am_anext != (unaryfunc)&_PyObject_NextNotImplemented;
 }
 
+static NJ_COLD PyObject *
+not_iterator(PyObject *o)
+{
+    bool heap = PyType_HasFeature(Py_TYPE(o), Py_TPFLAGS_HEAPTYPE);
+    PyErr_Format(PyExc_TypeError,
+                 heap ? "'%.200s' object is not iterable" : "expected an iterator, got '%.200s'",
+                 Py_TYPE(o)->tp_name);
+    return NULL;
+}
+
 int
 PyIter_NextItem(PyObject *iter, PyObject **item)
 {
     iternextfunc f = Py_TYPE(iter)->tp_iternext;
     if (f == NULL) {
         *item = NULL;
-        PyErr_Format(PyExc_TypeError, "expected an iterator, got '%T'", iter);
+        not_iterator(iter);
         return -1;
     }
     if ((*item = f(iter)) != NULL) {
@@ -352,7 +360,11 @@ PyIter_NextItem(PyObject *iter, PyObject **item)
 PyObject *
 PyIter_Next(PyObject *iter)
 {
-    PyObject *item = Py_TYPE(iter)->tp_iternext(iter);
+    iternextfunc f = Py_TYPE(iter)->tp_iternext;
+    if (NJ_UNLIKELY(f == NULL)) {
+        return not_iterator(iter);
+    }
+    PyObject *item = f(iter);
     if (NJ_LIKELY(item != NULL)) {
         return item;
     }

@@ -25,7 +25,7 @@ int
 _PyArg_CheckPositional(const char *name, Py_ssize_t nargs, Py_ssize_t min,
                        Py_ssize_t max)
 {
-    if (nargs >= min && nargs <= max) {
+    if (nargs >= min && (nargs <= max || nargs == 0)) {
         return 1;
     }
     bool few = nargs < min;
@@ -821,7 +821,7 @@ convert_one(PyObject *arg, const char **format, Va *va, Cleanups *undo, Complain
         if (n != 1) {
             snprintf(why->text, sizeof(why->text),
                      "must be a byte string of length 1, not a %s object of length %zd",
-                     Py_TYPE(arg)->tp_name, n);
+                     PyBytes_Check(arg) ? "bytes" : Py_TYPE(arg)->tp_name, n);
             return -1;
         }
         return 0;

@@ -262,8 +262,7 @@ run_code(PyObject *code, PyObject *globals, PyObject *locals)
     }
     int has = PyDict_Contains(globals, NJ_ID(__builtins__));
     if (has < 0 ||
-        (!has && PyDict_SetItem(globals, NJ_ID(__builtins__),
-                                nj_interp()->rt.builtinsmod) < 0)) {
+        (!has && PyDict_SetItem(globals, NJ_ID(__builtins__), PyEval_GetBuiltins()) < 0)) {
         return NULL;
     }
     return PyEval_EvalCode(code, globals, locals);

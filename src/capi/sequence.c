@@ -205,7 +205,7 @@ PySequence_GetItem(PyObject *s, Py_ssize_t i)
 }
 
 static int
-assign_index(PyObject *s, Py_ssize_t i, PyObject *value)
+assign_index(PyObject *s, Py_ssize_t i, PyObject *value, const char *refusal)
 {
     PySequenceMethods *m = Py_TYPE(s)->tp_as_sequence;
     if (m && m->sq_ass_item) {
@@ -218,10 +218,7 @@ assign_index(PyObject *s, Py_ssize_t i, PyObject *value)
         PyErr_Format(PyExc_TypeError, "%.200s is not a sequence", Py_TYPE(s)->tp_name);
     }
     else {
-        PyErr_Format(PyExc_TypeError,
-                     value ? "'%.200s' object does not support item assignment"
-                           : "'%.200s' object doesn't support item deletion",
-                     Py_TYPE(s)->tp_name);
+        PyErr_Format(PyExc_TypeError, "'%.200s' object %s", Py_TYPE(s)->tp_name, refusal);
     }
     return -1;
 }
@@ -233,7 +230,7 @@ PySequence_SetItem(PyObject *s, Py_ssize_t i, PyObject *value)
         null_argument();
         return -1;
     }
-    return assign_index(s, i, value);
+    return assign_index(s, i, value, "does not support item assignment");
 }
 
 int
@@ -243,7 +240,7 @@ PySequence_DelItem(PyObject *s, Py_ssize_t i)
         null_argument();
         return -1;
     }
-    return assign_index(s, i, NULL);
+    return assign_index(s, i, NULL, "doesn't support item deletion");
 }
 
 PyObject *
@@ -262,7 +259,7 @@ PySequence_GetSlice(PyObject *s, Py_ssize_t i1, Py_ssize_t i2)
 }
 
 static int
-assign_slice(PyObject *s, Py_ssize_t i1, Py_ssize_t i2, PyObject *value)
+assign_slice(PyObject *s, Py_ssize_t i1, Py_ssize_t i2, PyObject *value, const char *what)
 {
     PyMappingMethods *m = Py_TYPE(s)->tp_as_mapping;
     if (m && m->mp_ass_subscript) {
@@ -270,7 +267,7 @@ assign_slice(PyObject *s, Py_ssize_t i1, Py_ssize_t i2, PyObject *value)
         return slice ? m->mp_ass_subscript(s, slice, value) : -1;
     }
     PyErr_Format(PyExc_TypeError, "'%.200s' object doesn't support slice %s",
-                 Py_TYPE(s)->tp_name, value ? "assignment" : "deletion");
+                 Py_TYPE(s)->tp_name, what);
     return -1;
 }
 
@@ -281,7 +278,7 @@ PySequence_SetSlice(PyObject *s, Py_ssize_t i1, Py_ssize_t i2, PyObject *value)
         null_argument();
         return -1;
     }
-    return assign_slice(s, i1, i2, value);
+    return assign_slice(s, i1, i2, value, "assignment");
 }
 
 int
@@ -291,7 +288,7 @@ PySequence_DelSlice(PyObject *s, Py_ssize_t i1, Py_ssize_t i2)
         null_argument();
         return -1;
     }
-    return assign_slice(s, i1, i2, NULL);
+    return assign_slice(s, i1, i2, NULL, "deletion");
 }
 
 PyObject *

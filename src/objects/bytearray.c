@@ -241,20 +241,16 @@ set_slice(PyObject *self, Py_ssize_t lo, Py_ssize_t hi, PyObject *values)
 static int
 assign_item(PyObject *self, Py_ssize_t i, PyObject *value)
 {
+    unsigned char c = 0;
+    if (value && nj_byte_value(value, &c) < 0) { /* __index__ may shrink it */
+        return -1;
+    }
     if (i < 0 || i >= Py_SIZE(self)) {
         PyErr_SetString(PyExc_IndexError, "bytearray index out of range");
         return -1;
     }
     if (value == NULL) {
         return set_span(self, i, i + 1, NULL, 0);
-    }
-    unsigned char c;
-    if (nj_byte_value(value, &c) < 0) {
-        return -1;
-    }
-    if (i >= Py_SIZE(self)) { /* __index__ shrank it */
-        PyErr_SetString(PyExc_IndexError, "bytearray index out of range");
-        return -1;
     }
     DATA(self)[i] = (char)c;
     return 0;
@@ -349,14 +345,6 @@ bytearray_iconcat(PyObject *self, PyObject *other)
     Py_ssize_t n = Py_SIZE(self), add = view.len;
     if (n > PY_SSIZE_T_MAX - add) {
         return PyErr_NoMemory();
-    }
-    if (other == self) {
-        PyBuffer_Release(&view); /* or the export would forbid the resize */
-        if (PyByteArray_Resize(self, n + add) < 0) {
-            return NULL;
-        }
-        memcpy(DATA(self) + n, DATA(self), (size_t)add);
-        return Py_NewRef(self);
     }
     if (PyByteArray_Resize(self, n + add) < 0) {
         return NULL;

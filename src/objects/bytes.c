@@ -220,6 +220,13 @@ PyBytes_Concat(PyObject **p, PyObject *w)
         }
         return;
     }
+    if (PyByteArray_CheckExact(*p)) { /* the sum is bytes, whatever the parts are */
+        Py_SETREF(*p, nj_bytes_concat(*p, w));
+        if (*p != NULL) {
+            Py_SETREF(*p, PyBytes_FromObject(*p));
+        }
+        return;
+    }
     Py_SETREF(*p, nj_bytes_concat(*p, w));
 }
 
@@ -870,6 +877,49 @@ done:
 
 /* ---- making bytes from objects --------------------------------------------------------------------------- */
 
+/* 0 to 255, or -1 with an exception. */
+static int
+byte_of(PyObject *item)
+{
+    Py_ssize_t v = PyNumber_AsSsize_t(item, NULL);
+    if (v == -1 && PyErr_Occurred()) {
+        return -1;
+    }
+    if (v < 0 || v > 255) {
+        PyErr_SetString(PyExc_ValueError, "bytes must be in range(0, 256)");
+        return -1;
+    }
+    return (int)v;
+}
+
+/* Item by item: one that is no byte ends it, however many would follow. */
+static PyObject *
+from_iterator(PyObject *it, Py_ssize_t size)
+{
+    PyObject *b = PyBytes_FromStringAndSize(NULL, Py_MAX(size, 8));
+    Py_ssize_t n = 0;
+    while (b != NULL) {
+        PyObject *item = PyIter_Next(it);
+        if (item == NULL) {
+            if (PyErr_Occurred()) {
+                Py_CLEAR(b);
+            }
+            break;
+        }
+        int v = byte_of(item);
+        Py_DECREF(item);
+        if (v < 0 || (n == PyBytes_GET_SIZE(b) && _PyBytes_Resize(&b, n + n / 2 + 8) < 0)) {
+            Py_CLEAR(b);
+            break;
+        }
+        PyBytes_AS_STRING(b)[n++] = (char)v;
+    }
+    if (b != NULL && n != PyBytes_GET_SIZE(b)) {
+        _PyBytes_Resize(&b, n);
+    }
+    return b ? nj_bytes_shared(b) : NULL;
+}
+
 static PyObject *
 from_list_items(PyObject *seq)
 {
@@ -883,14 +933,9 @@ from_list_items(PyObject *seq)
     /* __index__ may change a list: look at its length every time */
     for (; i < PySequence_Fast_GET_SIZE(seq); i++) {
         PyObject *item = Py_NewRef(PySequence_Fast_ITEMS(seq)[i]);
-        Py_ssize_t v = PyNumber_AsSsize_t(item, NULL);
+        int v = byte_of(item);
         Py_DECREF(item);
-        if (v == -1 && PyErr_Occurred()) {
-            Py_DECREF(b);
-            return NULL;
-        }
-        if (v < 0 || v > 255) {
-            PyErr_SetString(PyExc_ValueError, "bytes must be in range(0, 256)");
+        if (v < 0) {
             Py_DECREF(b);
             return NULL;
         }
@@ -938,8 +983,8 @@ PyBytes_FromObject(PyObject *x)
     if (!PyUnicode_Check(x)) {
         NJ_OWN it = PyObject_GetIter(x);
         if (it != NULL) {
-            NJ_OWN list = PySequence_List(it);
-            return list == NULL ? NULL : from_list_items(list);
+            Py_ssize_t hint = PyObject_LengthHint(x, 64);
+            return hint < 0 ? NULL : from_iterator(it, hint);
         }
         if (!PyErr_ExceptionMatches(PyExc_TypeError)) {
             return NULL;

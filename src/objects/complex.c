@@ -464,11 +464,11 @@ complex_div(PyObject *v, PyObject *w)
 static PyObject *
 complex_pow(PyObject *v, PyObject *w, PyObject *mod)
 {
+    OPERANDS(v, w)
     if (mod != Py_None) {
         PyErr_SetString(PyExc_ValueError, "complex modulo");
         return NULL;
     }
-    OPERANDS(v, w)
     Py_complex r;
     errno = 0;
     if (b.imag == 0.0 && b.real == floor(b.real) && fabs(b.real) <= 100.0) {

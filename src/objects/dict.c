@@ -2296,12 +2296,12 @@ _PyDict_SetItem_KnownHash_LockHeld(PyDictObject *mp, PyObject *key, PyObject *va
 int
 PyDict_DelItem(PyObject *op, PyObject *key)
 {
-    if (!PyDict_Check(op)) {
-        PyErr_BadInternalCall();
-        return -1;
-    }
     Py_hash_t hash = hash_key(key);
     if (hash == -1) {
+        return -1;
+    }
+    if (!PyDict_Check(op)) {
+        PyErr_BadInternalCall();
         return -1;
     }
     PyObject *v;

@@ -230,9 +230,9 @@ PyOS_double_to_string(double val, char code, int precision, int flags, int *type
         if (frac < 0) {
             frac = 0;
         }
-        if (!use_exp && frac == 0 && (flags & Py_DTSF_ADD_DOT_0)) {
-            frac = 1;
-        }
+    }
+    if (!use_exp && frac == 0 && (flags & Py_DTSF_ADD_DOT_0)) {
+        frac = 1;
     }
     bool negative = signbit(val);
     if (negative && (flags & Py_DTSF_NO_NEG_0)) {

@@ -1341,7 +1341,7 @@ PyLong_Export(PyObject *op, PyLongExport *out)
 {
     if (!PyLong_Check(op)) {
         memset(out, 0, sizeof *out);
-        PyErr_Format(PyExc_TypeError, "expected int, got %T", op);
+        PyErr_Format(PyExc_TypeError, "expect int, got %T", op);
         return -1;
     }
     int64_t n;

@@ -343,9 +343,10 @@ from_other_base(const char *s, const char *end, Py_ssize_t ndigits, int base, bo
 /* Parses one literal at *ps (leading white space allowed), leaves *ps behind it. NULL
  * without exception: not a literal (or an exception of its own). */
 static PyObject *
-parse_int(const char **ps, int base)
+parse_int(const char **ps, int *used_base)
 {
     const char *s = *ps;
+    int base = *used_base;
     bool neg = false, zero_only = false;
     while (Py_ISSPACE(*s)) {
         s++;
@@ -372,6 +373,7 @@ parse_int(const char **ps, int base)
             base = 10;
             zero_only = true; /* "0", "00", "0_0", but not "010" */
         }
+        *used_base = base;
     }
     if ((base == 16 && p == 'x') || (base == 8 && p == 'o') || (base == 2 && p == 'b')) {
         s += 2;
@@ -448,8 +450,8 @@ PyLong_FromString(const char *str, char **pend, int base)
         return NULL;
     }
     const char *s = str;
-    PyObject *r = parse_int(&s, base);
-    if (r != NULL && (pend != NULL || *s == '\0')) {
+    PyObject *r = parse_int(&s, &base);
+    if (r != NULL && *s == '\0') {
         if (pend) {
             *pend = (char *)s;
         }
@@ -479,7 +481,8 @@ int_from_text(const char *s, Py_ssize_t len, int base, PyObject *source)
         return NULL;
     }
     const char *p = s;
-    PyObject *r = parse_int(&p, base);
+    int used = base;
+    PyObject *r = parse_int(&p, &used);
     if (r != NULL && p == s + len) {
         return r;
     }
@@ -502,7 +505,8 @@ nj_int_from_bytes_text(const char *s, Py_ssize_t len, int base)
         return NULL;
     }
     const char *p = s;
-    PyObject *r = parse_int(&p, base);
+    int used = base;
+    PyObject *r = parse_int(&p, &used);
     if (r != NULL && p == s + len) {
         return r;
     }

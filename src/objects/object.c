@@ -276,6 +276,10 @@ _PyObject_GenericSetAttrWithDict(PyObject *obj, PyObject *name, PyObject *value,
 int
 PyObject_GenericSetAttr(PyObject *obj, PyObject *name, PyObject *value)
 {
+    if (NJ_UNLIKELY(!PyUnicode_Check(name))) {
+        nj_attr_name_not_str(name);
+        return -1;
+    }
     return _PyObject_GenericSetAttrWithDict(obj, name, value, NULL);
 }
 
@@ -297,10 +301,10 @@ nj_object_set_dict(PyObject *self, PyObject *value)
 PyObject *
 PyObject_GetAttr(PyObject *obj, PyObject *name)
 {
-    PyTypeObject *tp = Py_TYPE(obj);
     if (NJ_UNLIKELY(!PyUnicode_Check(name))) {
         return nj_attr_name_not_str(name);
     }
+    PyTypeObject *tp = Py_TYPE(obj);
     PyObject *res;
     if (NJ_LIKELY(tp->tp_getattro != NULL)) {
         res = tp->tp_getattro(obj, name);
@@ -323,11 +327,11 @@ PyObject_GetAttr(PyObject *obj, PyObject *name)
 int
 nj_object_get_optional(PyObject *obj, PyObject *name, PyObject **out)
 {
-    PyTypeObject *tp = Py_TYPE(obj);
     if (!PyUnicode_Check(name)) {
         *out = nj_attr_name_not_str(name);
         return -1;
     }
+    PyTypeObject *tp = Py_TYPE(obj);
     if (tp->tp_getattro == PyObject_GenericGetAttr) {
         *out = _PyObject_GenericGetAttrWithDict(obj, name, NULL, 1);
         if (*out) {
@@ -365,11 +369,11 @@ PyObject_GetOptionalAttr(PyObject *obj, PyObject *name, PyObject **out)
 int
 PyObject_SetAttr(PyObject *obj, PyObject *name, PyObject *value)
 {
-    PyTypeObject *tp = Py_TYPE(obj);
     if (NJ_UNLIKELY(!PyUnicode_Check(name))) {
         nj_attr_name_not_str(name);
         return -1;
     }
+    PyTypeObject *tp = Py_TYPE(obj);
     NJ_OWN key = Py_NewRef(name);
     if (PyUnicode_CheckExact(name) && !PyUnicode_CHECK_INTERNED(name)) {
         PyObject *k = NJ_TAKE(key);

@@ -84,6 +84,9 @@ PyODict_New(void)
 int
 PyODict_SetItem(PyObject *self, PyObject *key, PyObject *value)
 {
+    if (PyObject_Hash(key) == -1) {
+        return -1; /* without what a dict would add to the message */
+    }
     Py_ssize_t n = PyDict_GET_SIZE(self);
     int r = PyDict_SetItem(self, key, value);
     if (PyDict_GET_SIZE(self) != n) {
@@ -95,6 +98,9 @@ PyODict_SetItem(PyObject *self, PyObject *key, PyObject *value)
 int
 PyODict_DelItem(PyObject *self, PyObject *key)
 {
+    if (PyObject_Hash(key) == -1) {
+        return -1;
+    }
     Py_ssize_t n = PyDict_GET_SIZE(self);
     int r = PyDict_DelItem(self, key);
     if (r == 0) {

@@ -228,15 +228,7 @@ static PyObject *
 range_item(PyObject *op, Py_ssize_t i)
 {
     NJ_OWN v = nj_int_from_i64(i);
-    if (v == NULL) {
-        return NULL;
-    }
-    /* Here a negative index is out of range: the length was added already. */
-    if (i < 0 || nj_int_cmp(INT(v), INT(RANGE(op)->length)) >= 0) {
-        PyErr_SetString(PyExc_IndexError, "range object index out of range");
-        return NULL;
-    }
-    return item_at(RANGE(op), v);
+    return v ? checked_item(RANGE(op), v) : NULL; /* adds the length, if need be once more */
 }
 
 static PyObject *

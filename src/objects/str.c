@@ -1536,15 +1536,14 @@ nj_str_join_array(PyObject *sep, PyObject *const *items, Py_ssize_t n)
     }
     Py_ssize_t sep_len = 0;
     Py_UCS4 max = 0;
-    if (sep == NULL) {
-    } else {
+    if (sep != NULL && n > 1) {
         if (!PyUnicode_Check(sep)) {
             PyErr_Format(PyExc_TypeError, "separator: expected str instance, %.80s found",
                          Py_TYPE(sep)->tp_name);
             return NULL;
         }
         sep_len = PyUnicode_GET_LENGTH(sep);
-        if (n > 1 && sep_len > 0) {
+        if (sep_len > 0) {
             max = PyUnicode_MAX_CHAR_VALUE(sep);
         }
     }

@@ -1156,7 +1156,7 @@ PyUnicode_AsEncodedUnicode(PyObject *s, const char *encoding, const char *errors
         PyErr_Format(PyExc_TypeError,
                      "'%.400s' encoder returned '%.400s' instead of 'str'; use "
                      "codecs.encode() to encode to arbitrary types",
-                     encoding, Py_TYPE(r)->tp_name);
+                     encoding ? encoding : "utf-8", Py_TYPE(r)->tp_name);
         return NULL;
     }
     return NJ_TAKE(r);

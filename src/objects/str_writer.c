@@ -7,6 +7,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "objects/str_int.h"
+#include "objects/type_int.h"
 
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 
@@ -417,13 +418,11 @@ PyUnicodeWriter_WriteSubstring(PyUnicodeWriter *writer, PyObject *str, Py_ssize_
         return -1;
     }
     if (start < 0 || start > end) {
-        PyErr_Format(PyExc_ValueError, start < 0 ? "start must be positive"
-                                                 : "end must be greater than start");
+        PyErr_SetString(PyExc_ValueError, "invalid start argument");
         return -1;
     }
     if (end > PyUnicode_GET_LENGTH(str)) {
-        PyErr_Format(PyExc_ValueError, "end is too large: end=%zd, length=%zd", end,
-                     PyUnicode_GET_LENGTH(str));
+        PyErr_SetString(PyExc_ValueError, "invalid end argument");
         return -1;
     }
     return nj_writer_substring((NjStrWriter *)writer, str, start, end);
@@ -695,22 +694,7 @@ format_directive(NjStrWriter *w, const char *f, VaBox *box)
         } else {
             tp = Py_TYPE(o);
         }
-        if (flags & F_ALT) {
-            NJ_OWN module = PyType_GetModuleName(tp);
-            NJ_OWN qualname = module ? PyType_GetQualName(tp) : NULL;
-            if (qualname == NULL) {
-                return NULL;
-            }
-            if (PyUnicode_Check(module) &&
-                !PyUnicode_EqualToUTF8(module, "builtins") &&
-                !PyUnicode_EqualToUTF8(module, "__main__")) {
-                made = PyUnicode_FromFormat("%U:%U", module, qualname);
-            } else {
-                made = NJ_TAKE(qualname);
-            }
-        } else {
-            made = PyType_GetFullyQualifiedName(tp);
-        }
+        made = nj_type_full_name(tp, (flags & F_ALT) != 0);
         shown = made;
         break;
     }

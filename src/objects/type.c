@@ -488,10 +488,8 @@ PyType_GetFullyQualifiedName(PyTypeObject *type)
     return full_name(type, '.');
 }
 
-/* for PyUnicode_FromFormat's %#T and %#N */
-PyObject *nj_type_full_name(PyTypeObject *type, int colon);
 PyObject *
-nj_type_full_name(PyTypeObject *type, int colon)
+nj_type_full_name(PyTypeObject *type, bool colon)
 {
     return full_name(type, colon ? ':' : '.');
 }
@@ -2402,13 +2400,13 @@ type_new(PyTypeObject *metatype, PyObject *args, PyObject *kwds)
                 continue;
             }
             int r = PyObject_HasAttrWithError(b, NJ_ID(__mro_entries__));
+            if (r == 0) {
+                continue; /* its type will be no metaclass */
+            }
             if (r > 0) {
                 PyErr_SetString(PyExc_TypeError,
                                 "type() doesn't support MRO entry resolution; "
                                 "use types.new_class()");
-            }
-            else if (r == 0) {
-                PyErr_SetString(PyExc_TypeError, "bases must be types");
             }
             return NULL;
         }

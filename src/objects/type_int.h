@@ -233,6 +233,9 @@ typedef struct NjModule {
     PyObject *md_name; /* for the dealloc message of verbose mode */
 } NjModule;
 
+/* PyType_GetFullyQualifiedName, and with a colon before the qualified name. */
+PyObject *nj_type_full_name(PyTypeObject *type, bool colon);
+
 /* The value of a missing attribute: module __getattr__, else the AttributeError with the
  * hints about circular imports and shadowing files. New reference or NULL. */
 PyObject *nj_module_getattr_missing(PyObject *module, PyObject *name);

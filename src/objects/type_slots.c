@@ -1635,9 +1635,13 @@ choose_slot(PyTypeObject *type, int first, int last)
             }
             else if (PyType_IsSubtype(type, PyDescr_TYPE(d))) {
                 /* __len__ found on the mapping side while asking for the sequence side (or
-                 * the reverse): take what the defining type has here, if anything */
+                 * the reverse): take what the defining type has here, if anything, or what it
+                 * has there if that is the same function */
                 void **q = slot_ptr(PyDescr_TYPE(d), offset);
                 native = q ? *q : NULL;
+                if (native == NULL && p->function && p->function == d->d_base->function) {
+                    native = d->d_wrapped;
+                }
                 if (native == NULL) {
                     continue;
                 }
@@ -1723,6 +1727,16 @@ group_end(int i)
     return i;
 }
 
+static void
+update_slots_of(PyTypeObject *type, PyObject *name)
+{
+    int c = find_name(name);
+    for (int k = 0; c >= 0 && k < name_table[c].n; k++) {
+        int i = group_start(name_table[c].at[k]);
+        choose_slot(type, i, group_end(i));
+    }
+}
+
 void
 nj_type_slots_fixup(PyTypeObject *type)
 {
@@ -1745,13 +1759,17 @@ nj_type_slots_fixup(PyTypeObject *type)
             *to = from ? *from : NULL;
         }
     }
+    /* __len__ of a base with one of the two slots fills both */
+    PySequenceMethods *sq = base->tp_as_sequence;
+    PyMappingMethods *mp = base->tp_as_mapping;
+    if ((sq && sq->sq_length) != (mp && mp->mp_length)) {
+        update_slots_of(type, NJ_ID(__len__));
+    }
     PyObject *key, *value;
     Py_ssize_t pos = 0;
     while (PyDict_Next(type->tp_dict, &pos, &key, &value)) {
-        int c = PyUnicode_Check(key) ? find_name(key) : -1;
-        for (int k = 0; c >= 0 && k < name_table[c].n; k++) {
-            int i = group_start(name_table[c].at[k]);
-            choose_slot(type, i, group_end(i));
+        if (PyUnicode_Check(key)) {
+            update_slots_of(type, key);
         }
     }
 }

@@ -303,7 +303,9 @@ PyType_FromMetaclass(PyTypeObject *metaclass, PyObject *module, PyType_Spec *spe
         PyErr_SetString(PyExc_SystemError, "Type spec does not define the name field.");
         return NULL;
     }
-    NJ_OWN bases = spec_bases(bases_in, &info, one_base);
+    const char *short_name = strrchr(spec->name, '.');
+    NJ_OWN name = PyUnicode_FromString(short_name ? short_name + 1 : spec->name);
+    NJ_OWN bases = name ? spec_bases(bases_in, &info, one_base) : NULL;
     if (bases == NULL) {
         return NULL;
     }

@@ -355,8 +355,7 @@ clear_info(ErrorInfo *e)
 static int
 wrong_exception(PyObject *exc)
 {
-    PyErr_Format(PyExc_TypeError, "don't know how to handle %.200s in error callback",
-                 Py_TYPE(exc)->tp_name);
+    PyErr_Format(PyExc_TypeError, "don't know how to handle %T in error callback", exc);
     return -1;
 }
 

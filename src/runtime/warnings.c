@@ -375,8 +375,7 @@ warn_explicit(PyObject *category, PyObject *message, PyObject *filename, int lin
         Py_RETURN_NONE;
     }
     if (registry && !PyDict_Check(registry) && registry != Py_None) {
-        PyErr_Format(PyExc_TypeError, "'registry' must be a dict or None, not '%.200s'",
-                     Py_TYPE(registry)->tp_name);
+        PyErr_SetString(PyExc_TypeError, "'registry' must be a dict or None");
         return NULL;
     }
     if (registry == Py_None) {

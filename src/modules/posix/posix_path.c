@@ -1557,7 +1557,7 @@ PyOS_FSPath(PyObject *path)
     }
     if (!method || method == Py_None) {
         PyErr_Format(PyExc_TypeError, "expected str, bytes or os.PathLike object, not %.200s",
-                     Py_TYPE(path)->tp_name);
+                     _PyType_Name(Py_TYPE(path)));
         return NULL;
     }
     NJ_OWN text = PyObject_CallOneArg(method, path);

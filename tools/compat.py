@@ -8,6 +8,7 @@ Prints the packages that differ and `N passed, N failed'.
 """
 import argparse
 import concurrent.futures
+import fnmatch
 import html
 import json
 import os
@@ -110,6 +111,8 @@ def one_side(side, python, name, spec, out):
             elif os.path.exists(os.path.join(source, part)):
                 os.makedirs(os.path.dirname(os.path.join(work, part)), exist_ok=True)
                 shutil.copy(os.path.join(source, part), os.path.join(work, part))
+    if 'before' in spec and run(['sh', '-ec', spec['before']], log, cwd=work, timeout=120) != 0:
+        raise SystemExit(f'{name}: what goes before its tests failed, see {log}')
     start = time.time()
     limit = spec.get('timeout', 600)
     if 'check' in spec:
@@ -121,6 +124,8 @@ def one_side(side, python, name, spec, out):
                       os.path.join(base, 'pytest.log'), cwd=work, timeout=limit, env=spec.get('env'))
         r['cases'] = outcomes(xml)
     r['wall'] = round(time.time() - start, 1)
+    if 'after' in spec:
+        run(['sh', '-c', spec['after']], log, cwd=work, timeout=120)
     return r
 
 
@@ -145,7 +150,12 @@ def verdict(naja, ref):
     return True, f'equal ({ok} cases pass)' if ref['cases'] else 'equal'
 
 
-def write_table(out, path):
+def reason(spec, case):
+    """Why a case differs, by the entry's table of patterns."""
+    return next((why for pattern, why in spec.get('reason', {}).items() if fnmatch.fnmatchcase(case, pattern)), '')
+
+
+def write_table(out, path, table):
     rows = []
     for f in sorted(os.listdir(out)):
         if f.endswith('.json'):
@@ -166,7 +176,10 @@ def write_table(out, path):
         if short:
             f.write('\n## Cases that differ\n')
         for d in short:
-            f.write(f"\n### {d['name']}\n\n" + ''.join(f'- `{c}`: {n} (reference: {r})\n' for c, n, r in d['differs'][:60]))
+            f.write(f"\n### {d['name']}\n\n")
+            for c, n, r in d['differs'][:60]:
+                why = reason(table.get(d['name'], {}), c)
+                f.write(f"- `{c}`: {n} (reference: {r}){': ' + why if why else ''}\n")
             if len(d['differs']) > 60:
                 f.write(f"- and {len(d['differs']) - 60} more\n")
 
@@ -205,7 +218,7 @@ def main():
     with concurrent.futures.ThreadPoolExecutor(a.jobs) as ex:
         results = list(ex.map(work, a.packages or table))
     if a.table:
-        write_table(a.out, a.table)
+        write_table(a.out, a.table, table)
     print(f'{sum(results)} passed, {len(results) - sum(results)} failed')
     return 0 if all(results) else 1
 

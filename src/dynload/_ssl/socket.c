@@ -359,8 +359,8 @@ nj_ssl_socket_new(Context *c, NjSockHead *sock, bool server, PyObject *hostname,
         BIO_up_ref(out->bio);
         SSL_set_bio(s->ssl, in->bio, out->bio);
     }
-    SSL_set_mode(s->ssl, SSL_MODE_ENABLE_PARTIAL_WRITE |
-                             SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_AUTO_RETRY);
+    /* no partial writes: send() of a blocking socket takes all */
+    SSL_set_mode(s->ssl, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_AUTO_RETRY);
     request_post_handshake_auth(c, s->ssl, server);
     if (host && configure_hostname(s, host) < 0) {
         return NULL;

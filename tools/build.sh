@@ -37,7 +37,19 @@ if ! cmp -s "$build/meson/naja" "$build/bin/naja"; then
     mv "$build/bin/naja.new" "$build/bin/naja"
 fi
 sed -n '/modules left out/{/: none/!p}' "$build/meson/meson-logs/meson-log.txt"
-dynload=$build/given/lib/python3.14/lib-dynload
+# The library: links to the given files, not a link to their folder, because debuggers and test
+# discovery compare paths, and a path through a symbolic link has two names.
+lib=$build/lib/python3.14
+into=$lib
+if [ -L "$lib" ] || ! cmp -s "$build/given/STAMP" "$build/lib/given.stamp" ||
+    [ "$build/given/STAMP" -nt "$build/lib/given.stamp" ]; then
+    into=$lib.new
+    rm -rf "$into"
+    cp -al "$build/given/lib/python3.14" "$into" 2>/dev/null ||
+        { rm -rf "$into" && cp -a "$build/given/lib/python3.14" "$into"; }
+    rm -rf "$into/lib-dynload" "$into"/_sysconfigdata__*
+fi
+dynload=$into/lib-dynload
 mkdir -p "$dynload"
 for m in "$build"/meson/*.cpython-314-x86_64-linux-gnu.so; do
     [ -e "$m" ] || continue
@@ -45,12 +57,17 @@ for m in "$build"/meson/*.cpython-314-x86_64-linux-gnu.so; do
 done
 # The packaged test extensions are part of this tree only: links, which no installation copies.
 for m in "$build"/given/testext/*.so; do
-    [ -e "$m" ] && ln -sf "../../../testext/${m##*/}" "$dynload/${m##*/}"
+    [ -e "$m" ] && ln -sf "../../../given/testext/${m##*/}" "$dynload/${m##*/}"
 done
+if [ "$into" != "$lib" ]; then
+    [ ! -e "$lib" ] || mv "$lib" "$lib.old"
+    mv "$into" "$lib"
+    rm -rf "$lib.old"
+    cp "$build/given/STAMP" "$build/lib/given.stamp"
+fi
 for n in python python3 python3.14; do
     [ -e "$build/bin/$n" ] || ln -s naja "$build/bin/$n"
 done
-[ -e "$build/lib/python3.14" ] || ln -s "$(cd "$build" && pwd)/given/lib/python3.14" "$build/lib/python3.14"
 # The given headers, and beside them the few of ours that builders ask for by name.
 headers=$build/include/python3.14
 [ ! -L "$headers" ] || rm "$headers"
@@ -63,7 +80,7 @@ for h in src/capi/include/internal/*.h; do
 done
 mkdir -p "$build/share"
 [ -e "$build/share/python-wheels" ] || ln -s ../given/wheels "$build/share/python-wheels"
-data=$build/given/lib/python3.14/_sysconfigdata__linux_x86_64-linux-gnu.py
+data=$lib/_sysconfigdata__linux_x86_64-linux-gnu.py
 if [ ! -e "$data" ] || [ -n "$(find tools/sysconfigdata.py tools/prefixfiles.py -newer "$data")" ]; then
     cp tools/sysconfigdata.py "$data.start" && mv "$data.start" "$data"
     "$build/bin/naja" -S -B tools/prefixfiles.py vars tools/sysconfigdata.py "$data"
@@ -72,7 +89,7 @@ if [ ! -e "$data" ] || [ -n "$(find tools/sysconfigdata.py tools/prefixfiles.py 
 fi
 # The library's bytecode, as an installed Python has it: tests and users that may not write
 # __pycache__ read it there.
-if [ ! -e "$build/given/lib/python3.14/__pycache__/os.cpython-314.pyc" ]; then
-    "$build/bin/naja" -S -m compileall -q -x '/(test|idlelib)/' "$build/given/lib/python3.14" ||
+if [ ! -e "$lib/__pycache__/os.cpython-314.pyc" ]; then
+    "$build/bin/naja" -S -m compileall -q -x '/(test|idlelib)/' "$lib" ||
         { echo 'naja build: the library does not compile' >&2; exit 1; }
 fi

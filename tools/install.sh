@@ -51,7 +51,7 @@ put 755 "$build/meson/libpython3.14.so.1.0" lib/libpython3.14.so.1.0
 strip -g "$root/lib/libpython3.14.so.1.0" 2>/dev/null || true
 link libpython3.14.so.1.0 lib/libpython3.14.so
 # the tests of the library stay behind, what other tests import of them does not
-tree "$build/given/lib/python3.14" lib/python3.14 -name __pycache__ -prune -o \
+tree "$build/lib/python3.14" lib/python3.14 -name __pycache__ -prune -o \
     \( ! -path './test/*' -o -path ./test/__init__.py -o -path ./test/__main__.py \
        -o -path './test/support/*' -o -path './test/libregrtest/*' \) \
     ! -name '_sysconfig*' ! -name 'build-details*' ! -path './config-*'
@@ -63,7 +63,7 @@ tree "$top/src/capi/include/internal" include/python3.14/internal
 put 644 "$build/given/include/python3.14/x86_64-linux-gnu/python3.14/pyconfig.h" include/python3.14/pyconfig.h
 tree "$build/given/wheels" share/python-wheels -name '*.whl'
 data=_sysconfigdata__linux_x86_64-linux-gnu.py
-put 644 "$build/given/lib/python3.14/$data" "lib/python3.14/$data"
+put 644 "$build/lib/python3.14/$data" "lib/python3.14/$data"
 "$root/bin/naja" -S -E -B "$top/tools/prefixfiles.py" install "$root" "$prefix" || fail 'the installed program does not run'
 for f in lib/python3.14/_sysconfig_vars__linux_x86_64-linux-gnu.json lib/python3.14/build-details.json \
          lib/python3.14/build-details..x86_64-linux-gnu.json \

@@ -9,6 +9,6 @@ cd "$top"
 find "$build/meson" -name '*.gcda' -delete
 meson configure "$build/meson" -Db_pgo=generate
 ninja -C "$build/meson" naja > "$build/ninja.log" 2>&1 || fail 'the instrumented build failed'
-PYTHONHOME=$build/given "$build/meson/naja" -B tools/train.py || fail 'the training program failed'
+PYTHONHOME=$build "$build/meson/naja" -B tools/train.py || fail 'the training program failed'
 meson configure "$build/meson" -Db_pgo=use
 sh tools/build.sh "$build"

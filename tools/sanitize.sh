@@ -8,11 +8,10 @@ build=$(cd "$1" && pwd)
 dir=$build/sanitize
 export ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1
 mkdir -p "$dir"
-# The given parts as links to the same files; shared modules and the prefix's variables are its own.
+# The given parts as links to the same files.
 if ! cmp -s "$build/given/STAMP" "$dir/given/STAMP"; then
     rm -rf "$dir/given"
     cp -al "$build/given" "$dir/given"
-    rm -rf "$dir/given/lib/python3.14/lib-dynload" "$dir"/given/lib/python3.14/_sysconfigdata__*
 fi
 # Alignment is x86's business: given headers and PEP 393 data are read as they lie.
 exec sh "$top/tools/build.sh" "$dir" -Doptimization=1 -Db_ndebug=false \

@@ -100,7 +100,7 @@ move_frame(Gen *g, NjFrame *f)
     }
     to->previous = NULL;
     to->owner = NJ_FRAME_OWNED_BY_GENERATOR;
-    to->marks = 0;
+    to->visited = 0;
     if (to->frame_obj != NULL) {
         to->frame_obj->f_frame = to;
     }
@@ -237,7 +237,7 @@ nj_gen_send(Gen *g, PyObject *arg, PyObject **out, int exc, int closing)
     }
     g->gi_frame_state = NJ_GEN_EXECUTING;
     PyObject *r = nj_eval_frame(tstate, frame, exc);
-    frame->marks = 0; /* Python may go on with it */
+    frame->visited = 0; /* Python may go on with it */
     if (r != NULL) {
         *out = r;
         return g->gi_frame_state < NJ_GEN_EXECUTING ? PYGEN_NEXT : PYGEN_RETURN;

@@ -10,7 +10,7 @@
  * live words are in memory, frame->stackpointer is right wherever somebody may look.
  *
  * A frame that has called another keeps instr_ptr at its call instruction and continues at
- * instr_ptr + return_offset. Its `marks' are ours: NJ_FRAME_IS_INIT is set by
+ * instr_ptr + return_offset. Its `visited' has marks of ours: NJ_FRAME_IS_INIT is set by
  * CALL_ALLOC_AND_ENTER_INIT; the result must be None and is dropped. NJ_FRAME_ENTERED is
  * for readers of stacks in other processes.
  *
@@ -425,7 +425,7 @@ _PyEval_EvalFrameDefault(PyThreadState *tstate, NjFrame *frame, int throwflag)
     int oparg;
 
     tstate->current_frame = frame;
-    frame->marks = NJ_FRAME_ENTERED;
+    frame->visited = NJ_FRAME_ENTERED;
     /* stands for all C functions that the frame will call, too */
     if (NJ_UNLIKELY(nj_c_stack_low()) && nj_c_stack_error(tstate, "") < 0) {
         /* the frame never runs: it goes as if it had raised at once */
@@ -511,7 +511,7 @@ return_word : {
         return nj_value_to_object_steal(result);
     }
     if (NJ_LIKELY(dying->owner == NJ_FRAME_OWNED_BY_THREAD)) {
-        bool init = dying->marks & NJ_FRAME_IS_INIT;
+        bool init = dying->visited & NJ_FRAME_IS_INIT;
         if (NJ_LIKELY(dying->frame_obj == NULL && dying->f_locals == NULL)) {
             Value *p = dying->localsplus, *end = dying->stackpointer;
             for (; p < end; p++) {

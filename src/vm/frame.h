@@ -53,7 +53,7 @@ struct _PyInterpreterFrame {
     Value *stackpointer;
     uint16_t return_offset; /* in code units from instr_ptr */
     char owner;
-    uint8_t marks; /* NJ_FRAME_IS_INIT, NJ_FRAME_ENTERED */
+    uint8_t visited; /* our marks: NJ_FRAME_IS_INIT, NJ_FRAME_ENTERED */
     Value localsplus[1];
 };
 typedef struct _PyInterpreterFrame NjFrame;
@@ -217,7 +217,7 @@ nj_frame_init(NjFrame *f, NjFrame *previous, Value func, PyObject *locals,
     f->stackpointer = f->localsplus + co->co_nlocalsplus;
     f->return_offset = 0;
     f->owner = NJ_FRAME_OWNED_BY_THREAD;
-    f->marks = 0;
+    f->visited = 0;
 }
 
 /* Drops everything the record holds except f_funcobj and f_executable: locals, stack,

@@ -20,7 +20,7 @@ for code in ('pass', 'import ast', 'import decimal, json, pickle'):
     rounds(code, 3)
     before = resident()
     rounds(code, 8)
-    print(code, (resident() - before) // 256)
+    print(code, max(resident() - before, 0) // 256)
 
 # -> pass 0
 # -> import ast 0

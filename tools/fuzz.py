@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """fuzz.py NAJA [--kind source,ast,marshal] [--count 100000] [--seed 0] [--jobs 2] [--out DIR]
 
-Mutated inputs of the kinds of tests/fuzz/worker.py (--kind parsers: all those of tests/fuzz/parsers.py) under NAJA, best
-a sanitizer build; --count of each kind. An input that ends the process is kept in DIR with what was printed; prints
+Mutated inputs of the kinds of tests/fuzz/worker.py (--kind parsers: all those of tests/fuzz/parsers.py; calls: native
+code with odd values, tests/fuzz/calls.py) under NAJA, best a sanitizer build; --count of each kind. An input that ends the process is kept in DIR with what was printed; prints
 `N passed, N failed' (inputs, failed batches).
 """
 import argparse
@@ -48,7 +48,7 @@ def main():
                 code, text = p.returncode, p.stdout + p.stderr
             except subprocess.TimeoutExpired:
                 code, text = 'no end', ''
-            if code == 0 and text.rstrip().endswith(f'done {BATCH}'):
+            if code == 0 and p.stdout.endswith(f'done {BATCH}\n') and 'runtime error:' not in text and 'ERROR' not in p.stderr:
                 return BATCH, 0
             kept = os.path.join(a.out, f'{kind}-{seed}')
             if os.path.exists(last):

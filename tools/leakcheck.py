@@ -9,6 +9,7 @@ of the unit for itself, --types says of which types there are more. Prints `N pa
 import argparse
 import concurrent.futures as cf
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -130,6 +131,8 @@ def main():
     ap.add_argument('--types', action='store_true')
     ap.add_argument('--all', action='store_true', help='with --each: print what does not leak as well')
     a = ap.parse_args()
+    # a job in the background ignores SIGINT, and so would the units: some wait for it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
     naja = os.path.abspath(a.naja)
 

@@ -42,6 +42,8 @@ def main():
     ap.add_argument('--timeout', type=int, default=1200)
     ap.add_argument('--out', default=os.path.join(TOP, 'build', 'sanrun'))
     a = ap.parse_args()
+    # a job in the background ignores SIGINT, and so would the units: some wait for it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     out = os.path.abspath(a.out)
     os.makedirs(out, exist_ok=True)
     with open(os.path.join(TOP, 'tests', 'lib', 'classes.tsv'), newline='') as f:

@@ -13,6 +13,7 @@ import signal
 import sys
 import warnings
 
+import calls
 import parsers
 
 kind, seed, count, last = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
@@ -120,11 +121,12 @@ def give_up(signum, frame):
 
 signal.signal(signal.SIGALRM, give_up)
 ones = {'source': run_source, 'ast': run_ast, 'marshal': run_marshal}
-one = ones.get(kind) or (lambda: parsers.KINDS[kind](rng, remember))
+others = dict(parsers.KINDS, calls=calls.run_calls)
+one = ones.get(kind) or (lambda: others[kind](rng, remember))
 for i in range(count):
     try:
         try:
-            if kind in parsers.KINDS:
+            if kind in others:
                 signal.setitimer(signal.ITIMER_REAL, 3)
             one()
         finally:

@@ -143,10 +143,14 @@ find_keyword(const Keywords *kw, const char *name, PyObject **out)
                 return 1;
             }
         }
-        if (plain) {
+        const unsigned char *p = (const unsigned char *)name;
+        while (*p && *p < 0x80) {
+            p++;
+        }
+        if (plain && !*p) {
             return 0;
         }
-        v = NULL;
+        v = NULL; /* or the name may be no UTF-8, which is an error */
     }
     int r = PyDict_GetItemStringRef(kw->dict, name, &v);
     if (r > 0) {

@@ -19,5 +19,13 @@ for cc in gcc clang; do
         failed=$((failed + 1))
     fi
 done
+# frames, tracebacks, profilers and tracers of extensions: prints what the reference prints
+if ${CC:-gcc} -O2 -shared -fPIC -I"$given" -o "$tmp/frames.cpython-314-x86_64-linux-gnu.so" "$here/frames.c" &&
+    "$naja" "$here/check_frames.py" "$tmp" 2>&1 | diff "$here/frames.txt" -; then
+    passed=$((passed + 1))
+else
+    echo "FAIL frames.c"
+    failed=$((failed + 1))
+fi
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ] && [ "$passed" -gt 0 ]

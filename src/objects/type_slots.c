@@ -1737,6 +1737,20 @@ update_slots_of(PyTypeObject *type, PyObject *name)
     }
 }
 
+/* The base is an extension's type and has, say, __add__ among its methods but nothing in
+ * nb_add: its subclasses have the operator. */
+static void
+update_slots_of_methods(PyTypeObject *type, PyTypeObject *base)
+{
+    PyObject *key, *value;
+    Py_ssize_t pos = 0;
+    while (PyDict_Next(base->tp_dict, &pos, &key, &value)) {
+        if (Py_IS_TYPE(value, &PyMethodDescr_Type)) {
+            update_slots_of(type, key);
+        }
+    }
+}
+
 void
 nj_type_slots_fixup(PyTypeObject *type)
 {
@@ -1764,6 +1778,12 @@ nj_type_slots_fixup(PyTypeObject *type)
     PyMappingMethods *mp = base->tp_as_mapping;
     if ((sq && sq->sq_length) != (mp && mp->mp_length)) {
         update_slots_of(type, NJ_ID(__len__));
+    }
+    for (Py_ssize_t i = PyTuple_GET_SIZE(mro) - 1; i > 0; i--) {
+        PyTypeObject *b = (PyTypeObject *)PyTuple_GET_ITEM(mro, i);
+        if (b->tp_methods && !nj_type_is_static_builtin(b)) {
+            update_slots_of_methods(type, b);
+        }
     }
     PyObject *key, *value;
     Py_ssize_t pos = 0;

@@ -34,4 +34,24 @@ assert references() == (1, 1)
 
 # a type that shares str's number suite must not write a second base's slots into it
 assert example.Text("x") == "x" and bool("x") and not ""
+# operators that a static type has as methods only are operators of its Python subclasses
+class Named(example.Named):
+    pass
+
+
+class Deeper(Named):
+    pass
+
+
+for cls in (Named, Deeper):
+    value = cls()
+    assert value + 1 == "plus 1"
+    value += 2
+    assert value == "plus 2"
+try:
+    example.Named() + 1
+except TypeError:
+    pass
+else:
+    raise AssertionError
 print("ok")

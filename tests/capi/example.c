@@ -158,10 +158,32 @@ static PyTypeObject text_type = {
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
 };
 
+/* __add__ and __iadd__ as methods, nothing in nb_add: an operator for subclasses alone. */
+static PyObject *
+named_plus(PyObject *self, PyObject *other)
+{
+    return PyUnicode_FromFormat("plus %S", other);
+}
+
+static PyMethodDef named_methods[] = {
+    {"__add__", named_plus, METH_O, NULL},
+    {"__iadd__", named_plus, METH_O, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyTypeObject named_type = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "example.Named",
+    .tp_basicsize = sizeof(PyObject),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+    .tp_methods = named_methods,
+    .tp_new = PyType_GenericNew,
+};
+
 static int
 add_static_types(PyObject *module)
 {
-    if (PyType_Ready(&number_type) < 0) {
+    if (PyType_Ready(&number_type) < 0 || PyModule_AddType(module, &named_type) < 0) {
         return -1;
     }
     text_type.tp_base = &PyUnicode_Type;

@@ -96,7 +96,7 @@ GIVEN_PACKAGES="libpython3.14-dev libpython3.14-minimal libpython3.14-stdlib
 # Downloads GIVEN_PACKAGES from the first suite that has them into $1.
 download() {
     local debs=$1 line uri key suite apt codename candidate
-    line=$(mirror | head -n 1)
+    line=$(mirror | sed -n 1p)
     [ -n "$line" ] || fail "no Debian mirror in apt's configuration"
     uri=${line%%$'\t'*} key=${line#*$'\t'}
     case $key in /*) ;; *) key=/usr/share/keyrings/debian-archive-keyring.gpg ;; esac

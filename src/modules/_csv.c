@@ -9,6 +9,7 @@
 #include "nj.h"
 
 #include "capi/args.h"
+#include "objects/list_int.h"
 
 #include <stddef.h>
 
@@ -48,8 +49,10 @@ typedef struct {
     Py_UCS4 *field;
     Py_ssize_t size, len;
     bool unquoted;
+    bool plain_fields; /* what is in a field does not matter, nor whether it was quoted */
     unsigned long line_num;
     ModuleState *st;
+    uint64_t ends[4]; /* Latin-1 characters that end an unquoted run: a set of bits */
 } Reader;
 
 typedef struct {
@@ -57,7 +60,20 @@ typedef struct {
     PyObject *write;
     Dialect *dialect;
     ModuleState *st;
+    uint64_t special[4]; /* is_special() of Latin-1 characters: a set of bits */
 } Writer;
+
+NJ_INLINE bool
+in_set(const uint64_t set[4], unsigned c)
+{
+    return set[c >> 6] >> (c & 63) & 1;
+}
+
+NJ_INLINE void
+add_to_set(uint64_t set[4], unsigned c)
+{
+    set[c >> 6] |= (uint64_t)1 << (c & 63);
+}
 
 static ModuleState *
 state_of(PyTypeObject *type)
@@ -529,6 +545,51 @@ feed(Reader *r, Py_UCS4 c)
     return 0;
 }
 
+/* A whole field at i that needs no unquoting, with the delimiter or the line end behind it:
+ * cut out of the line. The index behind it; i when the field is not so simple; -1 error. */
+static Py_ssize_t
+cut_field(Reader *r, PyObject *line, Py_ssize_t i)
+{
+    const unsigned char *data = PyUnicode_1BYTE_DATA(line);
+    Dialect *d = r->dialect;
+    Py_ssize_t n = PyUnicode_GET_LENGTH(line), from = i, to = i;
+    bool quoted = data[i] == d->quotechar && d->quoting != QUOTE_NONE;
+    if (quoted) {
+        const unsigned char *q = memchr(data + i + 1, (int)d->quotechar, (size_t)(n - i - 1));
+        if (q == NULL || d->escapechar != NOT_SET || q + 1 == data + n) {
+            return i;
+        }
+        from = i + 1;
+        to = q - data;
+    }
+    else {
+        if (data[i] == ' ' && d->skipinitialspace) {
+            return i;
+        }
+        while (to < n && !in_set(r->ends, data[to])) {
+            to++;
+        }
+        if (to == n) {
+            return i;
+        }
+    }
+    Py_ssize_t end = to + quoted;
+    unsigned c = data[end];
+    bool eol = c == '\n' || c == '\r';
+    if ((!eol && c != d->delimiter) || (!quoted && c == d->escapechar) ||
+        to - from > r->st->field_limit ||
+        (eol && end == i && r->state == START_RECORD)) {
+        return i;
+    }
+    PyObject *field = PyUnicode_Substring(line, from, to);
+    if (field == NULL || nj_list_append_steal((PyListObject *)r->fields, field) < 0) {
+        return -1;
+    }
+    r->unquoted = !quoted;
+    r->state = eol ? EAT_CRNL : START_FIELD;
+    return end + 1;
+}
+
 static PyObject *
 reader_next(PyObject *op)
 {
@@ -570,6 +631,16 @@ reader_next(PyObject *op)
         int kind = PyUnicode_KIND(line);
         const void *data = PyUnicode_DATA(line);
         for (Py_ssize_t i = 0, n = PyUnicode_GET_LENGTH(line); i < n; i++) {
+            if (r->state <= START_FIELD && r->plain_fields && kind == PyUnicode_1BYTE_KIND) {
+                Py_ssize_t next = cut_field(r, line, i);
+                if (next < 0) {
+                    return NULL;
+                }
+                if (next > i) {
+                    i = next - 1;
+                    continue;
+                }
+            }
             if (feed(r, PyUnicode_READ(kind, data, i)) < 0) {
                 return NULL;
             }
@@ -668,6 +739,15 @@ csv_reader(PyObject *module, PyObject *args, PyObject *kwds)
     r->unquoted = false;
     r->line_num = 0;
     r->st = st;
+    int quoting = r->dialect->quoting;
+    r->plain_fields = quoting == QUOTE_MINIMAL || quoting == QUOTE_ALL || quoting == QUOTE_NONE;
+    memset(r->ends, 0, sizeof(r->ends));
+    for (unsigned c = 0; c < 256; c++) {
+        if (c == '\n' || c == '\r' || c == r->dialect->delimiter ||
+            c == r->dialect->escapechar) {
+            add_to_set(r->ends, c);
+        }
+    }
     PyObject_GC_Track(r);
     return (PyObject *)r;
 }
@@ -740,7 +820,7 @@ write_field(Writer *w, PyUnicodeWriter *out, PyObject *field, bool quoted, Py_ss
     const void *data = field ? PyUnicode_DATA(field) : NULL;
     for (Py_ssize_t i = 0; i < n; i++) {
         Py_UCS4 c = PyUnicode_READ(kind, data, i);
-        if (is_special(d, c)) {
+        if (c < 256 ? in_set(w->special, c) : is_special(d, c)) {
             special = true;
             if (prefix_of(w, c, &quoted) < 0) {
                 return -1;
@@ -777,8 +857,9 @@ static PyObject *
 build_record(Writer *w, PyObject *row)
 {
     Dialect *d = w->dialect;
-    NJ_OWN it = PyObject_GetIter(row);
-    if (!it) {
+    bool list = PyList_CheckExact(row);
+    NJ_OWN it = list ? NULL : PyObject_GetIter(row);
+    if (!it && !list) {
         if (PyErr_ExceptionMatches(PyExc_TypeError)) {
             PyErr_Format(w->st->error, "iterable expected, not %.200s",
                          Py_TYPE(row)->tp_name);
@@ -792,7 +873,9 @@ build_record(Writer *w, PyObject *row)
     Py_ssize_t count = 0, len = 0;
     bool null_field = false;
     for (;;) {
-        NJ_OWN field = PyIter_Next(it);
+        NJ_OWN field = !list                          ? PyIter_Next(it)
+                       : count < PyList_GET_SIZE(row) ? Py_NewRef(PyList_GET_ITEM(row, count))
+                                                      : NULL;
         if (!field) {
             break;
         }
@@ -962,6 +1045,12 @@ csv_writer(PyObject *module, PyObject *args, PyObject *kwds)
     w->write = NJ_TAKE(write);
     w->dialect = (Dialect *)NJ_TAKE(dialect);
     w->st = st;
+    memset(w->special, 0, sizeof(w->special));
+    for (unsigned c = 0; c < 256; c++) {
+        if (is_special(w->dialect, c)) {
+            add_to_set(w->special, c);
+        }
+    }
     PyObject_GC_Track(w);
     return (PyObject *)w;
 }

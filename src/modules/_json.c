@@ -747,6 +747,67 @@ escape(Py_UCS4 c, bool ascii, char *out)
     return 2;
 }
 
+/* How many bytes from p on surely need no escape; stops early rather than late. ascii: those
+ * from 0x7f on do need one. */
+NJ_INLINE Py_ssize_t
+unescaped_run(const unsigned char *p, Py_ssize_t n, bool ascii)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), highs = ones * 0x80;
+    Py_ssize_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        uint64_t x;
+        memcpy(&x, p + i, 8);
+        uint64_t quote = x ^ ones * '"', slash = x ^ ones * '\\', del = x ^ ones * 0x7f;
+        uint64_t found = ((x - ones * ' ') | (quote - ones) | (slash - ones)) & ~x;
+        if (ascii) {
+            found |= x | ((del - ones) & ~del);
+        }
+        if (found & highs) {
+            break;
+        }
+    }
+    return i;
+}
+
+/* The rest of a string from i on, when what comes out is ASCII: many pieces in one. */
+static int
+write_escaped_ascii(PyUnicodeWriter *w, PyObject *s, Py_ssize_t i, bool ascii)
+{
+    const void *data = PyUnicode_DATA(s);
+    int kind = PyUnicode_KIND(s);
+    Py_ssize_t n = PyUnicode_GET_LENGTH(s);
+    char buf[512];
+    int k = 0;
+    while (i < n) {
+        if (kind == PyUnicode_1BYTE_KIND) {
+            Py_ssize_t room = (Py_ssize_t)sizeof(buf) - 12 - k;
+            Py_ssize_t run = unescaped_run((const unsigned char *)data + i,
+                                       Py_MIN(n - i, room), ascii);
+            memcpy(buf + k, (const char *)data + i, (size_t)run);
+            k += (int)run;
+            i += run;
+            if (i == n) {
+                break;
+            }
+        }
+        Py_UCS4 c = PyUnicode_READ(kind, data, i++);
+        int len = escape(c, ascii, buf + k);
+        if (!len) {
+            buf[k] = (char)c;
+            len = 1;
+        }
+        k += len;
+        if (k > (int)sizeof(buf) - 12) {
+            if (PyUnicodeWriter_WriteASCII(w, buf, k) < 0) {
+                return -1;
+            }
+            k = 0;
+        }
+    }
+    buf[k] = '"';
+    return PyUnicodeWriter_WriteASCII(w, buf, k + 1);
+}
+
 static int
 write_quoted(PyUnicodeWriter *w, PyObject *s, bool ascii)
 {
@@ -757,10 +818,16 @@ write_quoted(PyUnicodeWriter *w, PyObject *s, bool ascii)
     if (PyUnicodeWriter_WriteChar(w, '"') < 0) {
         return -1;
     }
-    for (i = 0; i < n; i++) {
+    i = kind == PyUnicode_1BYTE_KIND ? unescaped_run(data, n, ascii) : 0;
+    for (; i < n; i++) {
         Py_UCS4 c = PyUnicode_READ(kind, data, i);
         int len = escape(c, ascii, buf);
         if (NJ_UNLIKELY(len)) {
+            if (ascii || PyUnicode_IS_ASCII(s)) {
+                return i > 0 && PyUnicodeWriter_WriteSubstring(w, s, 0, i) < 0
+                           ? -1
+                           : write_escaped_ascii(w, s, i, ascii);
+            }
             if ((i > from && PyUnicodeWriter_WriteSubstring(w, s, from, i) < 0) ||
                 PyUnicodeWriter_WriteUTF8(w, buf, len) < 0) {
                 return -1;
@@ -808,11 +875,14 @@ json_encode_basestring(PyObject *module, PyObject *s)
 
 /* ---------------------------------------------------------------- encoder */
 
+enum { MAX_INSIDE = 32 };
+
 /* One call of an encoder. */
 typedef struct {
     Encoder *e;
     PyUnicodeWriter *w;
-
+    int depth;
+    PyObject *inside[MAX_INSIDE]; /* what is being written, outermost first; deeper: in the markers */
 } Out;
 
 static int write_value(Out *o, PyObject *v, Py_ssize_t level);
@@ -885,20 +955,47 @@ write_newline(Out *o, Py_ssize_t level)
     return 0;
 }
 
-/* Enters v into the markers: new reference to its id, NULL on error; *none when there are
- * no markers. */
-static PyObject *
-mark(Encoder *e, PyObject *v)
+/* Before the content of v, unless nobody wants to know of cycles: 0, or -1 with ValueError
+ * when v is inside itself. */
+static int
+enter(Out *o, PyObject *v)
 {
-    NJ_OWN id = PyLong_FromVoidPtr(v);
-    int seen = id ? PyDict_Contains(e->markers, id) : -1;
-    if (seen) {
-        if (seen > 0) {
-            PyErr_SetString(PyExc_ValueError, "Circular reference detected");
-        }
-        return NULL;
+    PyObject *markers = o->e->markers;
+    if (markers == Py_None) {
+        return 0;
     }
-    return PyDict_SetItem(e->markers, id, v) < 0 ? NULL : NJ_TAKE(id);
+    int seen = 0;
+    for (int i = 0; i < o->depth && i < MAX_INSIDE; i++) {
+        seen |= o->inside[i] == v;
+    }
+    if (seen || o->depth >= MAX_INSIDE || PyDict_GET_SIZE(markers) > 0) {
+        NJ_OWN id = PyLong_FromVoidPtr(v);
+        seen = !id ? -1 : seen ? 1 : PyDict_Contains(markers, id);
+        if (seen) {
+            if (seen > 0) {
+                PyErr_SetString(PyExc_ValueError, "Circular reference detected");
+            }
+            return -1;
+        }
+        if (o->depth >= MAX_INSIDE && PyDict_SetItem(markers, id, v) < 0) {
+            return -1;
+        }
+    }
+    if (o->depth < MAX_INSIDE) {
+        o->inside[o->depth] = v;
+    }
+    o->depth++;
+    return 0;
+}
+
+static int
+leave(Out *o, PyObject *v)
+{
+    if (o->e->markers == Py_None || --o->depth < MAX_INSIDE) {
+        return 0;
+    }
+    NJ_OWN id = PyLong_FromVoidPtr(v);
+    return id ? PyDict_DelItem(o->e->markers, id) : -1;
 }
 
 static NJ_COLD void
@@ -927,12 +1024,8 @@ write_list(Out *o, PyObject *v, Py_ssize_t level)
     if (PySequence_Fast_GET_SIZE(seq) == 0) {
         return PyUnicodeWriter_WriteUTF8(o->w, "[]", 2);
     }
-    NJ_OWN id = NULL;
-    if (e->markers != Py_None) {
-        NJ_SET(id, mark(e, v));
-        if (!id) {
-            return -1;
-        }
+    if (enter(o, v) < 0) {
+        return -1;
     }
     bool indent = e->indent != Py_None;
     if (PyUnicodeWriter_WriteChar(o->w, '[') < 0 ||
@@ -950,7 +1043,7 @@ write_list(Out *o, PyObject *v, Py_ssize_t level)
             return -1;
         }
     }
-    if (id && PyDict_DelItem(e->markers, id) < 0) {
+    if (leave(o, v) < 0) {
         return -1;
     }
     if (indent && write_newline(o, level) < 0) {
@@ -1020,12 +1113,8 @@ write_dict(Out *o, PyObject *v, Py_ssize_t level)
     if (PyDict_GET_SIZE(v) == 0) {
         return PyUnicodeWriter_WriteUTF8(o->w, "{}", 2);
     }
-    NJ_OWN id = NULL;
-    if (e->markers != Py_None) {
-        NJ_SET(id, mark(e, v));
-        if (!id) {
-            return -1;
-        }
+    if (enter(o, v) < 0) {
+        return -1;
     }
     if (PyUnicodeWriter_WriteChar(o->w, '{') < 0) {
         return -1;
@@ -1064,7 +1153,7 @@ write_dict(Out *o, PyObject *v, Py_ssize_t level)
             }
         }
     }
-    if (id && PyDict_DelItem(e->markers, id) < 0) {
+    if (leave(o, v) < 0) {
         return -1;
     }
     if (!first && e->indent != Py_None && write_newline(o, level) < 0) {
@@ -1077,12 +1166,8 @@ static int
 write_other(Out *o, PyObject *v, Py_ssize_t level)
 {
     Encoder *e = o->e;
-    NJ_OWN id = NULL;
-    if (e->markers != Py_None) {
-        NJ_SET(id, mark(e, v));
-        if (!id) {
-            return -1;
-        }
+    if (enter(o, v) < 0) {
+        return -1;
     }
     NJ_OWN plain = PyObject_CallOneArg(e->default_, v);
     if (!plain) {
@@ -1097,7 +1182,7 @@ write_other(Out *o, PyObject *v, Py_ssize_t level)
         add_note("when serializing %T object", v);
         return -1;
     }
-    return id && PyDict_DelItem(e->markers, id) < 0 ? -1 : 0;
+    return leave(o, v);
 }
 
 static int
@@ -1143,7 +1228,10 @@ encoder_call(PyObject *op, PyObject *args, PyObject *kwds)
     if (!PyArg_ParseTupleAndKeywords(args, kwds, "On:_iterencode", names, &v, &level)) {
         return NULL;
     }
-    Out o = {.e = (Encoder *)op, .w = PyUnicodeWriter_Create(0)};
+    Out o;
+    o.e = (Encoder *)op;
+    o.w = PyUnicodeWriter_Create(0);
+    o.depth = 0;
     if (!o.w) {
         return NULL;
     }

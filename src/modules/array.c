@@ -765,8 +765,11 @@ array_concat(PyObject *op, PyObject *other)
 static void
 fill_copies(char *p, size_t n, Py_ssize_t count)
 {
-    for (Py_ssize_t i = 1; i < count; i++) {
-        memcpy(p + (size_t)i * n, p, n);
+    size_t total = n * (size_t)count;
+    for (size_t done = n; done < total;) { /* twice as much each time */
+        size_t more = Py_MIN(done, total - done);
+        memcpy(p + done, p, more);
+        done += more;
     }
 }
 
@@ -828,9 +831,59 @@ array_inplace_repeat(PyObject *op, Py_ssize_t count)
     return Py_NewRef(op);
 }
 
+/* Items equal to a plain number, without making objects of them: how many there are in
+ * [from, to), or with `first' the index of the first, -1 for none. False: it takes objects. */
+static bool
+scan_numbers(const Array *a, PyObject *v, Py_ssize_t from, Py_ssize_t to, bool first,
+             Py_ssize_t *out)
+{
+    bool small = PyLong_CheckExact(v) && PyUnstable_Long_IsCompact((PyLongObject *)v);
+    if (!small && (!PyFloat_CheckExact(v) || a->descr->is_int)) {
+        return false;
+    }
+    long k = small ? PyUnstable_Long_CompactValue((PyLongObject *)v) : 0;
+    double d = small ? (double)k : PyFloat_AS_DOUBLE(v);
+    Py_ssize_t n = 0;
+#define SCAN(CODE, T, WANTED)                                                            \
+    case CODE: {                                                                         \
+        const T *items = (const T *)a->items;                                            \
+        for (Py_ssize_t i = from; i < to; i++) {                                         \
+            if (items[i] == WANTED) {                                                    \
+                if (first) {                                                             \
+                    *out = i;                                                            \
+                    return true;                                                         \
+                }                                                                        \
+                n++;                                                                     \
+            }                                                                            \
+        }                                                                                \
+        break;                                                                           \
+    }
+    switch (a->descr->code) {
+        SCAN('b', signed char, k)
+        SCAN('B', unsigned char, k)
+        SCAN('h', short, k)
+        SCAN('H', unsigned short, k)
+        SCAN('i', int, k)
+        SCAN('I', unsigned int, k)
+        SCAN('l', long, k)
+        SCAN('q', long, k)
+        SCAN('f', float, d)
+        SCAN('d', double, d)
+    default:
+        return false;
+    }
+#undef SCAN
+    *out = first ? -1 : n;
+    return true;
+}
+
 static Py_ssize_t
 find(Array *a, PyObject *v, Py_ssize_t from, Py_ssize_t to)
 {
+    Py_ssize_t found;
+    if (scan_numbers(a, v, from, Py_MIN(to, Py_SIZE(a)), true, &found)) {
+        return found;
+    }
     for (Py_ssize_t i = from; i < to && i < Py_SIZE(a); i++) {
         NJ_OWN item = a->descr->get(a, i);
         int eq = item ? PyObject_RichCompareBool(item, v, Py_EQ) : -1;
@@ -900,6 +953,19 @@ array_richcompare(PyObject *v, PyObject *w, int op)
     }
     bool raw = a->descr == b->descr && (a->descr->is_int || is_text(a->descr));
     Py_ssize_t i = 0;
+    if (raw) {
+        size_t n = (size_t)(Py_MIN(Py_SIZE(a), Py_SIZE(b)) * a->descr->size);
+        if (n == 0 || memcmp(a->items, b->items, n) == 0) {
+            Py_RETURN_RICHCOMPARE(Py_SIZE(a), Py_SIZE(b), op);
+        }
+    }
+    else if (a->descr == b->descr && a->descr->code == 'd') {
+        /* past the equal ones; what differs, or is no number, is left to objects */
+        const double *x = (const double *)a->items, *y = (const double *)b->items;
+        while (i < Py_SIZE(a) && i < Py_SIZE(b) && x[i] == y[i]) {
+            i++;
+        }
+    }
     for (; i < Py_SIZE(a) && i < Py_SIZE(b); i++) {
         if (raw) {
             int c = compare_raw(a, b, i);
@@ -980,15 +1046,19 @@ static PyObject *
 array_byteswap(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     Array *a = ARRAY(op);
-    Py_ssize_t size = a->descr->size;
-    char *p = a->items;
-    for (Py_ssize_t i = 0; i < Py_SIZE(a); i++, p += size) {
-        for (Py_ssize_t k = 0; k < size / 2; k++) {
-            char t = p[k];
-            p[k] = p[size - 1 - k];
-            p[size - 1 - k] = t;
-        }
+#define SWAP(BITS)                                                                       \
+    case BITS / 8:                                                                       \
+        for (Py_ssize_t i = 0; i < Py_SIZE(a); i++) {                                    \
+            uint##BITS##_t *p = (uint##BITS##_t *)a->items + i;                          \
+            *p = __builtin_bswap##BITS(*p);                                              \
+        }                                                                                \
+        break;
+    switch (a->descr->size) {
+        SWAP(16)
+        SWAP(32)
+        SWAP(64)
     }
+#undef SWAP
     Py_RETURN_NONE;
 }
 
@@ -1023,6 +1093,9 @@ static PyObject *
 array_count(PyObject *op, PyObject *v)
 {
     Py_ssize_t n = 0;
+    if (scan_numbers(ARRAY(op), v, 0, Py_SIZE(op), false, &n)) {
+        return PyLong_FromSsize_t(n);
+    }
     for (Py_ssize_t i = 0; i < Py_SIZE(op); i++) {
         NJ_OWN item = ARRAY(op)->descr->get(ARRAY(op), i);
         int eq = item ? PyObject_RichCompareBool(item, v, Py_EQ) : -1;

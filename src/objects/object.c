@@ -17,6 +17,7 @@
 #include "capi/args.h"
 #include "objects/dict_int.h"
 #include "objects/exc_int.h"
+#include "objects/str.h"
 #include "objects/type_priv.h"
 #include "runtime/runtime.h"
 
@@ -765,6 +766,9 @@ PyObject_RichCompareBool(PyObject *v, PyObject *w, int op)
         if (op == Py_NE) {
             return 0;
         }
+    }
+    if (PyUnicode_CheckExact(v) && PyUnicode_CheckExact(w) && (op == Py_EQ || op == Py_NE)) {
+        return nj_str_eq(v, w) == (op == Py_EQ);
     }
     PyObject *res = PyObject_RichCompare(v, w, op);
     if (res == NULL) {

@@ -8,6 +8,8 @@
 
 #include "capi/args.h"
 #include "frontend/compile.h"
+#include "objects/int.h"
+#include "objects/number.h"
 #include "objects/type_int.h"
 #include "runtime/runtime.h"
 #include "vm/vm.h"
@@ -1014,7 +1016,13 @@ builtin_sum(PyObject *m, PyObject *const *args, Py_ssize_t nargs, PyObject *kwna
                     long sum;
                     if (!overflow && !__builtin_add_overflow(total, v, &sum)) {
                         total = sum;
-                        Py_DECREF(x);
+                        if (NJ_LIKELY(Py_REFCNT(x) == 1 && PyLong_CheckExact(x) &&
+                                      !nj_runtime.reftracer)) {
+                            nj_int_free_exact(x);
+                        }
+                        else {
+                            Py_DECREF(x);
+                        }
                         continue;
                     }
                 }
@@ -1048,7 +1056,12 @@ builtin_sum(PyObject *m, PyObject *const *args, Py_ssize_t nargs, PyObject *kwna
             }
             if (PyFloat_CheckExact(x)) {
                 sum_add(&s, PyFloat_AS_DOUBLE(x));
-                Py_DECREF(x);
+                if (NJ_LIKELY(Py_REFCNT(x) == 1 && !nj_runtime.reftracer)) {
+                    nj_float_free_exact(x);
+                }
+                else {
+                    Py_DECREF(x);
+                }
                 continue;
             }
             if (PyLong_Check(x)) {

@@ -947,6 +947,24 @@ plain_tag(PyObject *path)
     return true;
 }
 
+/* Whether two tags are equal: 1, 0, -1 with an exception. Both are held meanwhile. */
+static int
+same_tag(PyObject *a, PyObject *b)
+{
+    if (a == b) {
+        return 1;
+    }
+    if (PyUnicode_CheckExact(a) && PyUnicode_CheckExact(b)) {
+        Py_ssize_t n = PyUnicode_GET_LENGTH(a);
+        return n == PyUnicode_GET_LENGTH(b) && PyUnicode_KIND(a) == PyUnicode_KIND(b) &&
+               memcmp(PyUnicode_DATA(a), PyUnicode_DATA(b),
+                      (size_t)n * PyUnicode_KIND(a)) == 0;
+    }
+    NJ_OWN held_a = Py_NewRef(a);
+    NJ_OWN held_b = Py_NewRef(b);
+    return PyObject_RichCompareBool(held_a, held_b, Py_EQ);
+}
+
 /* The next child from *at on whose tag equals `tag'. New reference; NULL at the end (or
  * with an exception set). */
 static PyObject *
@@ -962,8 +980,7 @@ next_with_tag(EtState *st, PyObject *self, PyObject *tag, Py_ssize_t *at)
             continue;
         }
         Py_INCREF(child);
-        NJ_OWN keep = Py_NewRef(other);
-        int same = PyObject_RichCompareBool(keep, tag, Py_EQ);
+        int same = same_tag(other, tag);
         if (same > 0) {
             return child;
         }
@@ -1401,12 +1418,18 @@ walker_next(PyObject *self)
                                      ? worth_yielding(((Element *)left)->tail)
                                      : NULL;
                 Py_DECREF(left);
-                if (tail || PyErr_Occurred()) {
+                if (tail || (w->texts && PyErr_Occurred())) {
                     return tail;
                 }
                 continue;
             }
-            element = Py_NewRef(((Element *)top->element)->extra->children[top->next_child++]);
+            element = ((Element *)top->element)->extra->children[top->next_child++];
+            PyObject *tag = ((Element *)element)->tag;
+            if (!w->texts && child_count(element) == 0 && tag && PyUnicode_CheckExact(tag) &&
+                PyUnicode_CheckExact(w->tag) && !same_tag(tag, w->tag)) {
+                continue; /* a leaf of another name: nobody can notice that it was entered */
+            }
+            Py_INCREF(element);
         }
         if (push_level(w, element) < 0) {
             return NULL;
@@ -1423,11 +1446,7 @@ walker_next(PyObject *self)
             return Py_NewRef(element);
         }
         Py_INCREF(element);
-        int same = 0;
-        if (e->tag) {
-            NJ_OWN tag = Py_NewRef(e->tag);
-            same = PyObject_RichCompareBool(tag, w->tag, Py_EQ);
-        }
+        int same = e->tag ? same_tag(e->tag, w->tag) : 0;
         if (same > 0) {
             return element;
         }

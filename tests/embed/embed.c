@@ -127,11 +127,12 @@ resident(void)
 int
 main(int argc, char **argv)
 {
+    mallopt(M_ARENA_MAX, 1); /* else the figures depend on how threads meet in malloc */
     int rounds = argc > 1 ? atoi(argv[1]) : 100;
     if (argc > 2) {
         interpreters = atoi(argv[2]);
     }
-    int warm = rounds < 20 ? rounds / 2 : 10;
+    int warm = rounds / 2;
     long before = 0;
     size_t heap = 0;
     for (int i = 0; i < rounds; i++) {

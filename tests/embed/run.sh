@@ -4,7 +4,7 @@
 build=$(cd "$(dirname "$1")/.." && pwd)
 log=$build/embed.log
 if ninja -C "$build/meson" embed > "$log" 2>&1 &&
-    EMBED_HOME=$build timeout 300 "$build/meson/embed" 100 > "$log" 2>&1; then
+    EMBED_HOME=$build timeout 300 "$build/meson/embed" 200 > "$log" 2>&1; then
     cat "$log"
     echo '1 passed, 0 failed'
 else

@@ -9,8 +9,6 @@
 
 #include "nj.h"
 
-#include "objects/trie.h"
-
 typedef struct NjTestHooks {
     /* interpreters */
     PyInterpreterState *(*interp_find)(int64_t id); /* or NULL, no exception */
@@ -46,11 +44,6 @@ typedef struct NjTestHooks {
     /* New lists: every static built-in type; every special method a slot stands for. */
     PyObject *(*static_types)(void);
     PyObject *(*slot_names)(void);
-    int (*trie_find)(PyObject *map, PyObject *key, Py_hash_t hash, PyObject **value);
-    PyObject *(*trie_with)(PyObject *map, PyObject *key, Py_hash_t hash, PyObject *value);
-    int (*trie_without)(PyObject *map, PyObject *key, Py_hash_t hash, PyObject **out);
-    bool (*trie_next)(PyObject *map, NjTriePos *pos, PyObject **key, PyObject **value);
-    Py_ssize_t (*trie_size)(PyObject *map);
     Py_ssize_t shared_keys_max;
     int specialize_after; /* executions of an instruction before it specializes */
     int respecialize_after; /* and failures afterwards */

@@ -863,6 +863,7 @@ code_dealloc(PyObject *self)
             return; /* resurrected */
         }
     }
+    interp->code_generation++;
     if (co->co_weakreflist != NULL) {
         PyObject_ClearWeakRefs(self);
     }

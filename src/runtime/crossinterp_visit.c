@@ -42,7 +42,7 @@ NjInterp *
 nj_interp_find(int64_t id)
 {
     pthread_mutex_lock(&nj_runtime.lock);
-    NjInterp *i = nj_runtime.interps;
+    NjInterp *i = _PyRuntime.interps;
     while (i && i->id != id) {
         i = i->next;
     }

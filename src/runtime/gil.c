@@ -61,7 +61,7 @@ must_hang(PyThreadState *tstate)
 {
     NjInterp *interp = tstate->interp;
     unsigned long me = PyThread_get_thread_ident();
-    PyThreadState *fin = __atomic_load_n(&nj_runtime.finalizing, __ATOMIC_ACQUIRE);
+    PyThreadState *fin = __atomic_load_n(&_PyRuntime.finalizing, __ATOMIC_ACQUIRE);
     if (NJ_UNLIKELY(fin && fin != tstate && fin->thread_id != me)) {
         return true;
     }

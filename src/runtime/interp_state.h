@@ -118,7 +118,6 @@ typedef struct NjInterpRuntime {
     NjMem mem;
     NjGil own_gil;
     NjGil *gil; /* own_gil, or the main interpreter's */
-    NjPending pending;
     PyConfig config;
     bool has_config;
     bool own_gil_used;

@@ -57,7 +57,7 @@ Py_IsInitialized(void)
 int
 Py_IsFinalizing(void)
 {
-    return __atomic_load_n(&nj_runtime.finalizing, __ATOMIC_ACQUIRE) != NULL;
+    return __atomic_load_n(&_PyRuntime.finalizing, __ATOMIC_ACQUIRE) != NULL;
 }
 
 /* --- start ------------------------------------------------------------------------------ */
@@ -242,7 +242,7 @@ nj_init_from_config(const PyConfig *src)
         setvbuf(stdout, NULL, _IONBF, BUFSIZ);
         setvbuf(stderr, NULL, _IONBF, BUFSIZ);
     }
-    nj_runtime.finalizing = NULL;
+    _PyRuntime.finalizing = NULL;
     nj_runtime.main_thread = PyThread_get_thread_ident();
     NjInterp *interp = nj_interp_new();
     PyThreadState *ts = interp ? nj_tstate_new(interp, 1) : NULL;
@@ -488,7 +488,7 @@ finalize(bool whole)
     if (PySys_Audit("cpython._PySys_ClearAuditHooks", NULL) < 0) {
         PyErr_Clear();
     }
-    __atomic_store_n(&nj_runtime.finalizing, ts, __ATOMIC_RELEASE);
+    __atomic_store_n(&_PyRuntime.finalizing, ts, __ATOMIC_RELEASE);
     mark_finalizing(interp, ts);
     nj_runtime.initialized = false;
     if (nj_flush_std_files() < 0) { /* may run Python code, which other threads do not */
@@ -513,7 +513,7 @@ finalize(bool whole)
         return status; /* the process ends: its memory with it */
     }
     free_interp(interp);
-    __atomic_store_n(&nj_runtime.finalizing, NULL, __ATOMIC_RELEASE);
+    __atomic_store_n(&_PyRuntime.finalizing, NULL, __ATOMIC_RELEASE);
     return status;
 }
 
@@ -598,7 +598,7 @@ _Py_FatalErrorFunc(const char *func, const char *msg)
     }
     fprintf(stderr, "%s\n", msg ? msg : "<message not set>");
     fprintf(stderr, "Python runtime state: %s\n",
-            nj_runtime.finalizing    ? "finalizing (tstate=0x0000000000000000)"
+            _PyRuntime.finalizing    ? "finalizing (tstate=0x0000000000000000)"
             : nj_runtime.initialized ? "initialized"
                                      : "preinitialized");
     PyThreadState *attached = nj_tstate();
@@ -793,7 +793,7 @@ end_other_interps(NjInterp *me)
     bool told = false;
     for (;;) {
         pthread_mutex_lock(&nj_runtime.lock);
-        NjInterp *other = nj_runtime.interps;
+        NjInterp *other = _PyRuntime.interps;
         while (other && other == me) {
             other = other->next;
         }

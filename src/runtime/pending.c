@@ -58,7 +58,7 @@ enqueue(NjPending *p, int (*func)(void *), void *arg)
 int
 nj_pending_add(NjInterp *interp, int (*func)(void *), void *arg)
 {
-    int rc = enqueue(&interp->rt.pending, func, arg);
+    int rc = enqueue(&interp->pending, func, arg);
     if (rc == 0) {
         tell_threads(interp);
     }
@@ -70,9 +70,9 @@ nj_pending_add_by_id(int64_t id, int (*func)(void *), void *arg)
 {
     int rc = -1;
     pthread_mutex_lock(&nj_runtime.lock); /* it cannot go away meanwhile */
-    for (NjInterp *i = nj_runtime.interps; i; i = i->next) {
+    for (NjInterp *i = _PyRuntime.interps; i; i = i->next) {
         if (i->id == id && !i->rt.shutting_down) {
-            rc = enqueue(&i->rt.pending, func, arg);
+            rc = enqueue(&i->pending, func, arg);
             for (PyThreadState *t = i->threads; t && rc == 0; t = t->next) {
                 nj_break_set(t, NJ_BREAK_PENDING);
             }
@@ -120,8 +120,8 @@ run_queue(NjPending *p)
 int
 nj_pending_run(NjInterp *interp)
 {
-    int rc = run_queue(&interp->rt.pending);
-    if (interp->rt.pending.count) {
+    int rc = run_queue(&interp->pending);
+    if (interp->pending.count) {
         tell_threads(interp);
     }
     if (nj_is_main_thread() && nj_is_main_interp(interp)) {

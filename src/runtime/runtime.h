@@ -1,7 +1,8 @@
 /* runtime.h - the process-wide state, and the runtime's functions for its own folder.
  *
- * nj_runtime is the one mutable object of the process; fields that more than one thread
- * may change are atomic or guarded by `lock'.
+ * nj_runtime is the one mutable object of the process, but for what other processes look
+ * for in _PyRuntime (debug_offsets.h); fields that more than one thread may change are
+ * atomic or guarded by `lock'.
  * SPDX-License-Identifier: MIT
  */
 #ifndef NJ_RUNTIME_RUNTIME_H
@@ -9,6 +10,7 @@
 
 #include "nj.h"
 #include "base/probe.h"
+#include "runtime/debug_offsets.h"
 #include "runtime/gc.h"
 #include "runtime/state.h"
 
@@ -38,7 +40,6 @@ typedef struct NjRuntime {
 
     /* life cycle */
     pthread_mutex_t lock;      /* guards the lists below */
-    NjInterp *interps;
     NjInterp *main;
     int64_t next_interp_id;
     NjPending pending_main; /* calls that only the main thread runs (Py_AddPendingCall) */
@@ -52,7 +53,6 @@ typedef struct NjRuntime {
     } shared;
     unsigned long main_thread; /* pthread id */
     bool preinitialized, core_ready, initialized;
-    PyThreadState *finalizing; /* set once Py_FinalizeEx is past its threads */
     bool types_ready;
     void (*exit_funcs[32])(void);
     int n_exit_funcs;

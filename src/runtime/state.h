@@ -38,26 +38,36 @@ typedef struct NjThread {
     NjRuntimeThread rt;
 } NjThread;
 
+/* What other processes read (debug_offsets.h) is in the first 8000 bytes, for readers copy
+ * no more, and the list of threads is where it is in the reference, for some do not ask. */
 struct _is {
-    PyInterpreterState *next;    /* list of interpreters, guarded by the runtime lock */
-    int64_t id;
+    union {
+        struct {
+            PyInterpreterState *next;    /* list of interpreters, guarded by the runtime lock */
+            int64_t id;
+            PyObject *modules;           /* sys.modules, owned dict */
+            PyObject *sysdict;           /* sys.__dict__, owned */
+            PyObject *builtins;          /* builtins.__dict__, owned */
+            PyObject *importlib;         /* the _frozen_importlib module, owned */
+            PyObject *import_func;       /* builtins.__import__ as it was at start-up, owned */
+            PyObject *dict;              /* PyInterpreterState_GetDict, owned, lazily made */
+            uint64_t code_generation;    /* code objects freed: addresses may have new ones */
+            NjGCState gc;
+            NjInterpRuntime rt;
+            NjFrontendState frontend;
+            NjContainerState containers;
+            NjNumberState numbers;
+            NjStrState strs;
+            NjContextState contexts;
+            NjVmState vm;
+        };
+        char room[7344];
+    };
     PyThreadState *threads;      /* head of the list of this interpreter's threads */
-    PyObject *modules;           /* sys.modules, owned dict */
-    PyObject *sysdict;           /* sys.__dict__, owned */
-    PyObject *builtins;          /* builtins.__dict__, owned */
-    PyObject *importlib;         /* the _frozen_importlib module, owned */
-    PyObject *import_func;       /* builtins.__import__ as it was at start-up, owned */
-    PyObject *dict;              /* PyInterpreterState_GetDict, owned, lazily made */
-    NjFrontendState frontend;
-    NjContainerState containers;
-    NjNumberState numbers;
-    NjStrState strs;
+    NjPending pending;
     NjTypeState types;
-    NjGCState gc;
-    NjContextState contexts;
-    NjVmState vm;
-    NjInterpRuntime rt;
 };
+static_assert(offsetof(struct _is, threads) == 7344, "as in the reference");
 
 /* The thread state attached to this OS thread, or NULL. */
 extern __thread PyThreadState *nj_tstate_current
@@ -90,8 +100,9 @@ enum {
     NJ_BREAK_PENDING = 1 << 2, /* pending calls are queued */
     NJ_BREAK_ASYNC = 1 << 3,   /* PyThreadState_SetAsyncExc */
     NJ_BREAK_GC = 1 << 4,      /* a collection is due */
-    NJ_BREAK_STOP = 1 << 5,    /* stop the world */
-    NJ_BREAK_REMOTE = 1 << 6,  /* a script from another process; any bit may be missing */
+    NJ_BREAK_REMOTE = 1 << 5,  /* a script from another process, which knows this number;
+                                  any bit may be missing */
+    NJ_BREAK_STOP = 1 << 6,    /* stop the world */
     NJ_BREAK_VERSION_SHIFT = 8,
 };
 

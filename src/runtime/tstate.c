@@ -115,7 +115,7 @@ nj_tstate_new(NjInterp *interp, int whence)
     }
     interp->threads = ts;
     pthread_mutex_unlock(&nj_runtime.lock);
-    if (interp->rt.pending.count) { /* asked for while no thread was there */
+    if (interp->pending.count) { /* asked for while no thread was there */
         nj_break_set(ts, NJ_BREAK_PENDING);
     }
     nj_vm_thread_init(ts);
@@ -353,7 +353,7 @@ PyThreadState_SetAsyncExc(unsigned long id, PyObject *exc)
 PyInterpreterState *
 PyInterpreterState_Head(void)
 {
-    return nj_runtime.interps;
+    return _PyRuntime.interps;
 }
 
 PyInterpreterState *
@@ -445,14 +445,14 @@ nj_interp_new(void)
     }
     nj_gil_init(&interp->rt.own_gil);
     interp->rt.gil = &interp->rt.own_gil;
-    nj_pending_init(&interp->rt.pending, NJ_PENDING_MAX);
+    nj_pending_init(&interp->pending, NJ_PENDING_MAX);
     interp->rt.recursion_limit = 1000;
     interp->rt.dlopen_flags = 2; /* RTLD_NOW */
     interp->numbers.max_str_digits = 4300;
     nj_gc_init(interp);
     pthread_mutex_lock(&nj_runtime.lock);
     interp->id = nj_runtime.next_interp_id++;
-    NjInterp **p = &nj_runtime.interps;
+    NjInterp **p = &_PyRuntime.interps;
     /* newest first, like the reference */
     interp->next = *p;
     *p = interp;
@@ -469,7 +469,7 @@ void
 nj_interp_free(NjInterp *interp, bool haunted)
 {
     pthread_mutex_lock(&nj_runtime.lock);
-    for (NjInterp **p = &nj_runtime.interps; *p; p = &(*p)->next) {
+    for (NjInterp **p = &_PyRuntime.interps; *p; p = &(*p)->next) {
         if (*p == interp) {
             *p = interp->next;
             break;
@@ -777,7 +777,7 @@ _PyThread_CurrentFrames(void)
     if (!result) {
         return NULL;
     }
-    for (NjInterp *i = nj_runtime.interps; i; i = i->next) {
+    for (NjInterp *i = _PyRuntime.interps; i; i = i->next) {
         if (i != nj_interp()) {
             continue; /* frames of other interpreters are not ours to touch */
         }
@@ -817,15 +817,15 @@ nj_tstate_after_fork(void)
     nj_gil_after_fork(me->interp->rt.gil);
     pthread_mutex_init(&nj_runtime.pending_main.mutex, NULL);
     nj_runtime.pending_main.busy = false;
-    for (NjInterp *i = nj_runtime.interps; i; i = i->next) {
+    for (NjInterp *i = _PyRuntime.interps; i; i = i->next) {
         if (i->rt.gil != me->interp->rt.gil) {
             nj_gil_init(i->rt.gil);
         }
-        pthread_mutex_init(&i->rt.pending.mutex, NULL);
-        i->rt.pending.busy = false;
+        pthread_mutex_init(&i->pending.mutex, NULL);
+        i->pending.busy = false;
     }
     NjInterp *interp = me->interp;
-    for (NjInterp *i = nj_runtime.interps; i; i = i->next) {
+    for (NjInterp *i = _PyRuntime.interps; i; i = i->next) {
         /* whoever ran __main__, it is this thread's now */
         if (i->rt.xi.running) {
             i->rt.xi.running = i == interp ? me : NULL;

@@ -568,7 +568,7 @@ new_instruction_sequence(PyObject *m, PyObject *unused)
 static PyObject *
 new_hamt(PyObject *m, PyObject *unused)
 {
-    return hamt_new(state_of(m)->hamt);
+    return _PyContext_NewHamtForTests();
 }
 
 static PyObject *
@@ -725,9 +725,7 @@ module_exec(PyObject *m)
 {
     State *s = state_of(m);
     s->instrseq = (PyTypeObject *)PyType_FromModuleAndSpec(m, &instrseq_spec, NULL);
-    s->hamt = (PyTypeObject *)PyType_FromModuleAndSpec(m, &hamt_spec, NULL);
-    s->hamt_iter = (PyTypeObject *)PyType_FromModuleAndSpec(m, &hamt_iter_spec, NULL);
-    if (!s->instrseq || !s->hamt || !s->hamt_iter ||
+    if (!s->instrseq ||
         PyModule_AddFunctions(m, interp_methods) < 0 ||
         PyModule_AddFunctions(m, time_methods) < 0 ||
         PyModule_AddIntConstant(m, "SIZEOF_PYOBJECT", sizeof(PyObject)) < 0 ||
@@ -749,8 +747,6 @@ static int
 module_traverse(PyObject *m, visitproc visit, void *arg)
 {
     Py_VISIT(state_of(m)->instrseq);
-    Py_VISIT(state_of(m)->hamt);
-    Py_VISIT(state_of(m)->hamt_iter);
     return 0;
 }
 
@@ -758,8 +754,6 @@ static int
 module_clear(PyObject *m)
 {
     Py_CLEAR(state_of(m)->instrseq);
-    Py_CLEAR(state_of(m)->hamt);
-    Py_CLEAR(state_of(m)->hamt_iter);
     return 0;
 }
 

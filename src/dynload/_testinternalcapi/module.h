@@ -12,8 +12,6 @@
 
 typedef struct State {
     PyTypeObject *instrseq;
-    PyTypeObject *hamt;
-    PyTypeObject *hamt_iter; /* of keys, values and items */
 } State;
 
 /* exported, but in no public header */
@@ -23,6 +21,7 @@ PyAPI_FUNC(int) _PySet_Update(PyObject *set, PyObject *iterable);
 PyAPI_FUNC(int) _PySet_NextEntry(PyObject *set, Py_ssize_t *pos, PyObject **key,
                                  Py_hash_t *hash);
 PyAPI_FUNC(void) _PyErr_SetKeyError(PyObject *key);
+PyAPI_FUNC(PyObject *) _PyContext_NewHamtForTests(void); /* new, empty */
 PyAPI_FUNC(const char *) _PyMem_GetCurrentAllocatorName(void);
 PyMODINIT_FUNC PyInit__testinternalcapi(void);
 
@@ -32,11 +31,6 @@ NJ_MUST PyObject *instrseq_new(PyTypeObject *type);
 /* The instructions with labels resolved, as a list of tuples of six ints. */
 NJ_MUST PyObject *instrseq_code(PyObject *o);
 NJ_MUST PyObject *instrseq_from(PyTypeObject *type, PyObject *code, PyObject *nested);
-
-/* hamt.c */
-extern PyType_Spec hamt_spec __attribute__((visibility("hidden")));
-extern PyType_Spec hamt_iter_spec __attribute__((visibility("hidden")));
-NJ_MUST PyObject *hamt_new(PyTypeObject *type); /* an empty one */
 
 /* time.c: conversions of times */
 extern PyMethodDef time_methods[] __attribute__((visibility("hidden")));

@@ -200,12 +200,12 @@ interpreters_list_all(PyObject *m, PyObject *args, PyObject *kwds)
     } *all = NULL;
     Py_ssize_t n = 0;
     pthread_mutex_lock(&nj_runtime.lock);
-    for (NjInterp *i = nj_runtime.interps; i; i = i->next) {
+    for (NjInterp *i = _PyRuntime.interps; i; i = i->next) {
         n++;
     }
     all = PyMem_RawMalloc((size_t)n * sizeof *all);
     n = 0;
-    for (NjInterp *i = nj_runtime.interps; all && i; i = i->next) {
+    for (NjInterp *i = _PyRuntime.interps; all && i; i = i->next) {
         if (!ready || i->rt.initialized) {
             all[n].id = i->id;
             all[n++].whence = i->rt.whence;

@@ -1,13 +1,15 @@
-/* hamt.c - the persistent map behind contexts (objects/trie.h), as a type of its own.
+/* hamt.c - the persistent map behind contexts (objects/trie.h), as a type of its own, which
+ * only tests see: _PyContext_NewHamtForTests.
  *
  * A map never changes: set and delete make new ones, or give the same one when nothing
  * would change. keys, values and items are iterators
  * that know the length of their map.
  * SPDX-License-Identifier: MIT
  */
-#include "module.h"
+#include "nj.h"
 
-#include <stddef.h>
+#include "objects/hamt.h"
+#include "objects/trie.h"
 
 typedef struct Hamt {
     PyObject_HEAD
@@ -15,19 +17,16 @@ typedef struct Hamt {
     PyObject *weakrefs;
 } Hamt;
 
-enum { KEYS, VALUES, ITEMS };
-
 typedef struct HamtIter {
     PyObject_HEAD
     PyObject *root; /* owned, keeps what pos borrows */
     NjTriePos pos;
-    int what;
 } HamtIter;
 
 static PyObject *
-wrap(PyTypeObject *type, NJ_STEALS PyObject *root)
+wrap(NJ_STEALS PyObject *root)
 {
-    Hamt *h = (Hamt *)type->tp_alloc(type, 0);
+    Hamt *h = (Hamt *)PyType_GenericAlloc(&NjHamt_Type, 0);
     if (!h) {
         Py_XDECREF(root);
         return NULL;
@@ -36,10 +35,18 @@ wrap(PyTypeObject *type, NJ_STEALS PyObject *root)
     return (PyObject *)h;
 }
 
+PyAPI_FUNC(PyObject *) _PyContext_NewHamtForTests(void); /* new, empty */
+
 PyObject *
-hamt_new(PyTypeObject *type)
+_PyContext_NewHamtForTests(void)
 {
-    return wrap(type, NULL);
+    return wrap(NULL);
+}
+
+static PyObject *
+hamt_new(PyTypeObject *type, PyObject *args, PyObject *kwds)
+{
+    return wrap(NULL);
 }
 
 static PyObject *
@@ -53,7 +60,7 @@ static int
 find(PyObject *o, PyObject *key, PyObject **value)
 {
     Py_hash_t hash = PyObject_Hash(key);
-    return hash == -1 ? -1 : HOOKS->trie_find(root_of(o), key, hash, value);
+    return hash == -1 ? -1 : nj_trie_find(root_of(o), key, hash, value);
 }
 
 static PyObject *
@@ -64,12 +71,12 @@ hamt_set(PyObject *o, PyObject *args)
         return NULL;
     }
     Py_hash_t hash = PyObject_Hash(key);
-    PyObject *root = hash == -1 ? NULL : HOOKS->trie_with(root_of(o), key, hash, value);
+    PyObject *root = hash == -1 ? NULL : nj_trie_with(root_of(o), key, hash, value);
     if (root && root == root_of(o)) {
         Py_DECREF(root);
         return Py_NewRef(o);
     }
-    return root ? wrap(Py_TYPE(o), root) : NULL;
+    return root ? wrap(root) : NULL;
 }
 
 static PyObject *
@@ -77,8 +84,8 @@ hamt_delete(PyObject *o, PyObject *key)
 {
     PyObject *root;
     Py_hash_t hash = PyObject_Hash(key);
-    int rc = hash == -1 ? -1 : HOOKS->trie_without(root_of(o), key, hash, &root);
-    return rc < 0 ? NULL : rc ? wrap(Py_TYPE(o), root) : Py_NewRef(o);
+    int rc = hash == -1 ? -1 : nj_trie_without(root_of(o), key, hash, &root);
+    return rc < 0 ? NULL : rc ? wrap(root) : Py_NewRef(o);
 }
 
 static PyObject *
@@ -113,7 +120,7 @@ hamt_contains(PyObject *o, PyObject *key)
 static Py_ssize_t
 hamt_len(PyObject *o)
 {
-    return HOOKS->trie_size(root_of(o));
+    return nj_trie_size(root_of(o));
 }
 
 static PyObject *
@@ -125,7 +132,7 @@ hamt_richcompare(PyObject *a, PyObject *b, int op)
     int equal = hamt_len(a) == hamt_len(b);
     NjTriePos pos = {0};
     PyObject *key, *value, *other;
-    while (equal > 0 && HOOKS->trie_next(root_of(a), &pos, &key, &value)) {
+    while (equal > 0 && nj_trie_next(root_of(a), &pos, &key, &value)) {
         equal = find(b, key, &other);
         if (equal > 0) {
             equal = PyObject_RichCompareBool(value, other, Py_EQ);
@@ -135,13 +142,11 @@ hamt_richcompare(PyObject *a, PyObject *b, int op)
 }
 
 static PyObject *
-iterate(PyObject *o, int what)
+iterate(PyObject *o, PyTypeObject *type)
 {
-    State *s = PyType_GetModuleState(Py_TYPE(o));
-    HamtIter *it = (HamtIter *)s->hamt_iter->tp_alloc(s->hamt_iter, 0);
+    HamtIter *it = (HamtIter *)PyType_GenericAlloc(type, 0);
     if (it) {
         it->root = Py_XNewRef(root_of(o));
-        it->what = what;
     }
     return (PyObject *)it;
 }
@@ -149,31 +154,30 @@ iterate(PyObject *o, int what)
 static PyObject *
 hamt_keys(PyObject *o, PyObject *unused)
 {
-    return iterate(o, KEYS);
+    return iterate(o, &NjHamtKeys_Type);
 }
 
 static PyObject *
 hamt_values(PyObject *o, PyObject *unused)
 {
-    return iterate(o, VALUES);
+    return iterate(o, &NjHamtValues_Type);
 }
 
 static PyObject *
 hamt_items(PyObject *o, PyObject *unused)
 {
-    return iterate(o, ITEMS);
+    return iterate(o, &NjHamtItems_Type);
 }
 
 static PyObject *
 hamt_iter(PyObject *o)
 {
-    return iterate(o, KEYS);
+    return iterate(o, &NjHamtKeys_Type);
 }
 
 static int
 hamt_traverse(PyObject *o, visitproc visit, void *arg)
 {
-    Py_VISIT(Py_TYPE(o));
     Py_VISIT(root_of(o));
     return 0;
 }
@@ -188,12 +192,10 @@ hamt_clear(PyObject *o)
 static void
 hamt_dealloc(PyObject *o)
 {
-    PyTypeObject *type = Py_TYPE(o);
     PyObject_GC_UnTrack(o);
     PyObject_ClearWeakRefs(o);
     hamt_clear(o);
-    type->tp_free(o);
-    Py_DECREF(type);
+    PyObject_GC_Del(o);
 }
 
 static PyMethodDef hamt_methods[] = {
@@ -206,57 +208,68 @@ static PyMethodDef hamt_methods[] = {
     {0},
 };
 
-static PyMemberDef hamt_members[] = {
-    {"__weaklistoffset__", Py_T_PYSSIZET, offsetof(Hamt, weakrefs), Py_READONLY},
-    {0},
+static PyMappingMethods hamt_as_mapping = {
+    .mp_length = hamt_len,
+    .mp_subscript = hamt_subscript,
 };
 
-static PyType_Slot hamt_slots[] = {
-    {Py_tp_methods, hamt_methods},
-    {Py_tp_members, hamt_members},
-    {Py_mp_subscript, hamt_subscript},
-    {Py_mp_length, hamt_len},
-    {Py_sq_contains, hamt_contains},
-    {Py_tp_richcompare, hamt_richcompare},
-    {Py_tp_hash, PyObject_HashNotImplemented},
-    {Py_tp_iter, hamt_iter},
-    {Py_tp_traverse, hamt_traverse},
-    {Py_tp_clear, hamt_clear},
-    {Py_tp_dealloc, hamt_dealloc},
-    {0},
+static PySequenceMethods hamt_as_sequence = {
+    .sq_contains = hamt_contains,
 };
 
-PyType_Spec hamt_spec = {
-    .name = "_testinternalcapi.hamt",
-    .basicsize = sizeof(Hamt),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,
-    .slots = hamt_slots,
+PyTypeObject NjHamt_Type = {
+    PyVarObject_HEAD_INIT(&PyType_Type, 0)
+    .tp_name = "hamt",
+    .tp_basicsize = sizeof(Hamt),
+    .tp_dealloc = hamt_dealloc,
+    .tp_as_sequence = &hamt_as_sequence,
+    .tp_as_mapping = &hamt_as_mapping,
+    .tp_hash = PyObject_HashNotImplemented,
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .tp_traverse = hamt_traverse,
+    .tp_clear = hamt_clear,
+    .tp_richcompare = hamt_richcompare,
+    .tp_weaklistoffset = offsetof(Hamt, weakrefs),
+    .tp_iter = hamt_iter,
+    .tp_methods = hamt_methods,
+    .tp_new = hamt_new,
 };
 
 /* ---- iterators ---- */
 
 static PyObject *
-iter_next(PyObject *o)
+keys_next(PyObject *o)
 {
     HamtIter *it = (HamtIter *)o;
     PyObject *key, *value;
-    if (!HOOKS->trie_next(it->root, &it->pos, &key, &value)) {
-        return NULL;
-    }
-    return it->what == ITEMS ? PyTuple_Pack(2, key, value)
-                             : Py_NewRef(it->what == KEYS ? key : value);
+    return nj_trie_next(it->root, &it->pos, &key, &value) ? Py_NewRef(key) : NULL;
+}
+
+static PyObject *
+values_next(PyObject *o)
+{
+    HamtIter *it = (HamtIter *)o;
+    PyObject *key, *value;
+    return nj_trie_next(it->root, &it->pos, &key, &value) ? Py_NewRef(value) : NULL;
+}
+
+static PyObject *
+items_next(PyObject *o)
+{
+    HamtIter *it = (HamtIter *)o;
+    PyObject *key, *value;
+    return nj_trie_next(it->root, &it->pos, &key, &value) ? PyTuple_Pack(2, key, value) : NULL;
 }
 
 static Py_ssize_t
 iter_len(PyObject *o)
 {
-    return HOOKS->trie_size(((HamtIter *)o)->root);
+    return nj_trie_size(((HamtIter *)o)->root);
 }
 
 static int
 iter_traverse(PyObject *o, visitproc visit, void *arg)
 {
-    Py_VISIT(Py_TYPE(o));
     Py_VISIT(((HamtIter *)o)->root);
     return 0;
 }
@@ -273,27 +286,28 @@ iter_clear(PyObject *o)
 static void
 iter_dealloc(PyObject *o)
 {
-    PyTypeObject *type = Py_TYPE(o);
     PyObject_GC_UnTrack(o);
     iter_clear(o);
-    type->tp_free(o);
-    Py_DECREF(type);
+    PyObject_GC_Del(o);
 }
 
-static PyType_Slot iter_slots[] = {
-    {Py_tp_iter, PyObject_SelfIter},
-    {Py_tp_iternext, iter_next},
-    {Py_mp_length, iter_len},
-    {Py_tp_traverse, iter_traverse},
-    {Py_tp_clear, iter_clear},
-    {Py_tp_dealloc, iter_dealloc},
-    {0},
+static PyMappingMethods iter_as_mapping = {
+    .mp_length = iter_len,
 };
 
-PyType_Spec hamt_iter_spec = {
-    .name = "_testinternalcapi.hamt_iterator",
-    .basicsize = sizeof(HamtIter),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE |
-             Py_TPFLAGS_DISALLOW_INSTANTIATION,
-    .slots = iter_slots,
-};
+#define ITERATOR(symbol, name, next)                                                         \
+    PyTypeObject symbol = {                                                                  \
+        PyVarObject_HEAD_INIT(&PyType_Type, 0)                                               \
+        .tp_name = name,                                                                     \
+        .tp_basicsize = sizeof(HamtIter),                                                    \
+        .tp_dealloc = iter_dealloc,                                                          \
+        .tp_as_mapping = &iter_as_mapping,                                                   \
+        .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION, \
+        .tp_traverse = iter_traverse,                                                        \
+        .tp_clear = iter_clear,                                                              \
+        .tp_iter = PyObject_SelfIter,                                                        \
+        .tp_iternext = next,                                                                 \
+    };
+ITERATOR(NjHamtKeys_Type, "keys", keys_next)
+ITERATOR(NjHamtValues_Type, "values", values_next)
+ITERATOR(NjHamtItems_Type, "items", items_next)

@@ -393,7 +393,7 @@ nj_gen_close(PyObject *o, PyObject *unused)
     if (err == 0) {
         NjCodeUnit *next = g->gi_iframe.instr_ptr + g->gi_iframe.return_offset;
         PyThreadState *tstate = nj_tstate();
-        if (next->op.code == RESUME && (next->op.arg & RESUME_OUTSIDE_TRY) &&
+        if ((next->op.code == RESUME || next->op.code == RESUME_CHECK) && (next->op.arg & RESUME_OUTSIDE_TRY) &&
             !nj_monitor_wants(tstate, PY_MONITORING_EVENT_PY_THROW) &&
             !nj_monitor_wants(tstate, PY_MONITORING_EVENT_RAISE) &&
             !nj_monitor_wants(tstate, PY_MONITORING_EVENT_PY_UNWIND)) {

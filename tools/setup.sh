@@ -38,7 +38,7 @@ need_space() {
 BUILD_PACKAGES="gcc make meson ninja-build pkg-config python3 ca-certificates
     libc6-dev libgmp-dev zlib1g-dev libbz2-dev liblzma-dev libzstd-dev libffi-dev
     libssl-dev libexpat1-dev libsqlite3-dev libreadline-dev libncurses-dev tk-dev
-    libgdbm-dev libdb-dev uuid-dev"
+    libgdbm-dev libdb-dev uuid-dev netbase"
 
 host_packages() {
     command -v dpkg-query >/dev/null && command -v apt-get >/dev/null ||

@@ -46,6 +46,7 @@ typedef struct {
     PyObject *text; /* str, borrowed */
     const void *data;
     int kind;
+    bool ascii;
     Py_ssize_t len;
     PyObject *memo; /* dict: key text -> the first equal key */
 } Scan;
@@ -117,6 +118,20 @@ hex4(Scan *z, Py_ssize_t i)
     return v;
 }
 
+/* The bytes of x (eight, in memory order) that need an escape have their high bit set in the
+ * result, those behind the first of them perhaps too. ascii: those from 0x7f on need one. */
+NJ_INLINE uint64_t
+escapes_in(uint64_t x, bool ascii)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), highs = ones * 0x80;
+    uint64_t quote = x ^ ones * '"', slash = x ^ ones * '\\', del = x ^ ones * 0x7f;
+    uint64_t found = ((x - ones * ' ') | (quote - ones) | (slash - ones)) & ~x;
+    if (ascii) {
+        found |= x | ((del - ones) & ~del);
+    }
+    return found & highs;
+}
+
 /* First of quote, backslash or control character from i on, or len. */
 NJ_INLINE Py_ssize_t
 plain_run(Scan *z, Py_ssize_t i, bool strict)
@@ -124,6 +139,14 @@ plain_run(Scan *z, Py_ssize_t i, bool strict)
     if (z->kind == PyUnicode_1BYTE_KIND) {
         const Py_UCS1 *p = z->data;
         Py_ssize_t n = z->len;
+        for (; strict && i + 8 <= n; i += 8) {
+            uint64_t x;
+            memcpy(&x, p + i, 8);
+            uint64_t found = escapes_in(x, false);
+            if (found) {
+                return i + __builtin_ctzll(found) / 8;
+            }
+        }
         while (i < n && p[i] != '"' && p[i] != '\\' && !(strict && p[i] <= 0x1f)) {
             i++;
         }
@@ -154,6 +177,14 @@ scan_string(Scan *z, Py_ssize_t begin, bool strict, Py_ssize_t *end)
         Py_UCS4 c = CHAR(i);
         if (c == '"' && !w) {
             *end = i + 1;
+            if (z->ascii && i - from > 1) {
+                PyObject *s = PyUnicode_New(i - from, 127);
+                if (s) {
+                    memcpy(PyUnicode_1BYTE_DATA(s), (const char *)z->data + from,
+                           (size_t)(i - from));
+                }
+                return s;
+            }
             if (z->kind == PyUnicode_1BYTE_KIND) {
                 return PyUnicode_FromKindAndData(
                     PyUnicode_1BYTE_KIND, (const Py_UCS1 *)z->data + from, i - from);
@@ -546,6 +577,7 @@ start_scan(Scan *z, Scanner *s, PyObject *text)
     z->text = text;
     z->data = PyUnicode_DATA(text);
     z->kind = PyUnicode_KIND(text);
+    z->ascii = PyUnicode_IS_ASCII(text);
     z->len = PyUnicode_GET_LENGTH(text);
     z->memo = NULL;
 }
@@ -692,102 +724,97 @@ static PyType_Spec scanner_spec = {
 
 static const char hexdigits[] = "0123456789abcdef";
 
+enum { MAX_ESCAPE = 12 };
+
+/* What follows the backslash; 'u': the number of the character too. */
+static const char short_escapes[128] = {
+    [0 ... 31] = 'u', ['\b'] = 'b', ['\t'] = 't',   ['\n'] = 'n',  ['\f'] = 'f',
+    ['\r'] = 'r',     ['"'] = '"',  ['\\'] = '\\', [0x7f] = 'u',
+};
+
+static int
+escape_number(Py_UCS4 c, char *out)
+{
+    Py_UCS4 units[2] = {c, 0};
+    int n = 0, count = 1;
+    if (c >= 0x10000) {
+        units[0] = Py_UNICODE_HIGH_SURROGATE(c);
+        units[1] = Py_UNICODE_LOW_SURROGATE(c);
+        count = 2;
+    }
+    for (int k = 0; k < count; k++) {
+        out[n++] = '\\';
+        out[n++] = 'u';
+        out[n++] = hexdigits[(units[k] >> 12) & 15];
+        out[n++] = hexdigits[(units[k] >> 8) & 15];
+        out[n++] = hexdigits[(units[k] >> 4) & 15];
+        out[n++] = hexdigits[units[k] & 15];
+    }
+    return n;
+}
+
 /* Escape of c into out: length, 0 when c stands for itself. */
 NJ_INLINE int
 escape(Py_UCS4 c, bool ascii, char *out)
 {
-    char letter;
-    switch (c) {
-    case '"':
-    case '\\':
-        letter = (char)c;
-        break;
-    case '\b':
-        letter = 'b';
-        break;
-    case '\f':
-        letter = 'f';
-        break;
-    case '\n':
-        letter = 'n';
-        break;
-    case '\r':
-        letter = 'r';
-        break;
-    case '\t':
-        letter = 't';
-        break;
-    default:
-        if (c >= ' ' && (ascii ? c < 0x7f : true)) {
+    if (c < 128) {
+        char letter = short_escapes[c];
+        if (!letter || (c == 0x7f && !ascii)) {
             return 0;
         }
-        if (c == 0x7f && !ascii) {
-            return 0;
+        if (letter != 'u') {
+            out[0] = '\\';
+            out[1] = letter;
+            return 2;
         }
-        int n = 0;
-        Py_UCS4 units[2] = {c, 0};
-        int count = 1;
-        if (c >= 0x10000) {
-            units[0] = Py_UNICODE_HIGH_SURROGATE(c);
-            units[1] = Py_UNICODE_LOW_SURROGATE(c);
-            count = 2;
-        }
-        for (int k = 0; k < count; k++) {
-            out[n++] = '\\';
-            out[n++] = 'u';
-            out[n++] = hexdigits[(units[k] >> 12) & 15];
-            out[n++] = hexdigits[(units[k] >> 8) & 15];
-            out[n++] = hexdigits[(units[k] >> 4) & 15];
-            out[n++] = hexdigits[units[k] & 15];
-        }
-        return n;
+    } else if (!ascii) {
+        return 0;
     }
-    out[0] = '\\';
-    out[1] = letter;
-    return 2;
+    return escape_number(c, out);
 }
 
-/* How many bytes from p on surely need no escape; stops early rather than late. ascii: those
- * from 0x7f on do need one. */
+/* How many bytes from p on surely need no escape; stops early rather than late. */
 NJ_INLINE Py_ssize_t
 unescaped_run(const unsigned char *p, Py_ssize_t n, bool ascii)
 {
-    const uint64_t ones = UINT64_C(0x0101010101010101), highs = ones * 0x80;
     Py_ssize_t i = 0;
     for (; i + 8 <= n; i += 8) {
         uint64_t x;
         memcpy(&x, p + i, 8);
-        uint64_t quote = x ^ ones * '"', slash = x ^ ones * '\\', del = x ^ ones * 0x7f;
-        uint64_t found = ((x - ones * ' ') | (quote - ones) | (slash - ones)) & ~x;
-        if (ascii) {
-            found |= x | ((del - ones) & ~del);
-        }
-        if (found & highs) {
+        if (escapes_in(x, ascii)) {
             break;
         }
     }
     return i;
 }
 
-/* The rest of a string from i on, when what comes out is ASCII: many pieces in one. */
+/* A string with escapes, when what comes out is ASCII: many pieces in one. */
 static int
-write_escaped_ascii(PyUnicodeWriter *w, PyObject *s, Py_ssize_t i, bool ascii)
+write_escaped_ascii(PyUnicodeWriter *w, PyObject *s, bool ascii)
 {
     const void *data = PyUnicode_DATA(s);
-    int kind = PyUnicode_KIND(s);
-    Py_ssize_t n = PyUnicode_GET_LENGTH(s);
+    int kind = PyUnicode_KIND(s), k = 0;
+    Py_ssize_t n = PyUnicode_GET_LENGTH(s), i = 0;
     char buf[512];
-    int k = 0;
+    buf[k++] = '"';
     while (i < n) {
-        if (kind == PyUnicode_1BYTE_KIND) {
-            Py_ssize_t room = (Py_ssize_t)sizeof(buf) - 12 - k;
-            Py_ssize_t run = unescaped_run((const unsigned char *)data + i,
-                                       Py_MIN(n - i, room), ascii);
-            memcpy(buf + k, (const char *)data + i, (size_t)run);
-            k += (int)run;
-            i += run;
-            if (i == n) {
-                break;
+        if (k > (int)sizeof(buf) - 8 - MAX_ESCAPE) {
+            if (PyUnicodeWriter_WriteASCII(w, buf, k) < 0) {
+                return -1;
+            }
+            k = 0;
+        }
+        if (kind == PyUnicode_1BYTE_KIND && i + 8 <= n) {
+            /* eight at once; of them counts what stands in front of an escape */
+            uint64_t x;
+            memcpy(&x, (const char *)data + i, 8);
+            memcpy(buf + k, &x, 8);
+            uint64_t found = escapes_in(x, ascii);
+            int plain = found ? __builtin_ctzll(found) / 8 : 8;
+            k += plain;
+            i += plain;
+            if (!found) {
+                continue;
             }
         }
         Py_UCS4 c = PyUnicode_READ(kind, data, i++);
@@ -797,12 +824,6 @@ write_escaped_ascii(PyUnicodeWriter *w, PyObject *s, Py_ssize_t i, bool ascii)
             len = 1;
         }
         k += len;
-        if (k > (int)sizeof(buf) - 12) {
-            if (PyUnicodeWriter_WriteASCII(w, buf, k) < 0) {
-                return -1;
-            }
-            k = 0;
-        }
     }
     buf[k] = '"';
     return PyUnicodeWriter_WriteASCII(w, buf, k + 1);
@@ -813,21 +834,21 @@ write_quoted(PyUnicodeWriter *w, PyObject *s, bool ascii)
 {
     const void *data = PyUnicode_DATA(s);
     int kind = PyUnicode_KIND(s);
-    Py_ssize_t n = PyUnicode_GET_LENGTH(s), from = 0, i;
-    char buf[12];
+    Py_ssize_t n = PyUnicode_GET_LENGTH(s), from = 0;
+    char buf[MAX_ESCAPE];
+    Py_ssize_t i = kind == PyUnicode_1BYTE_KIND ? unescaped_run(data, n, ascii) : 0;
+    while (i < n && !escape(PyUnicode_READ(kind, data, i), ascii, buf)) {
+        i++;
+    }
+    if (i < n && (ascii || PyUnicode_IS_ASCII(s))) {
+        return write_escaped_ascii(w, s, ascii);
+    }
     if (PyUnicodeWriter_WriteChar(w, '"') < 0) {
         return -1;
     }
-    i = kind == PyUnicode_1BYTE_KIND ? unescaped_run(data, n, ascii) : 0;
     for (; i < n; i++) {
-        Py_UCS4 c = PyUnicode_READ(kind, data, i);
-        int len = escape(c, ascii, buf);
-        if (NJ_UNLIKELY(len)) {
-            if (ascii || PyUnicode_IS_ASCII(s)) {
-                return i > 0 && PyUnicodeWriter_WriteSubstring(w, s, 0, i) < 0
-                           ? -1
-                           : write_escaped_ascii(w, s, i, ascii);
-            }
+        int len = escape(PyUnicode_READ(kind, data, i), ascii, buf);
+        if (len) {
             if ((i > from && PyUnicodeWriter_WriteSubstring(w, s, from, i) < 0) ||
                 PyUnicodeWriter_WriteUTF8(w, buf, len) < 0) {
                 return -1;

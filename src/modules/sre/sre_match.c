@@ -32,7 +32,7 @@ sre_lower_ascii(Py_UCS4 ch)
 Py_UCS4
 sre_lower_unicode(Py_UCS4 ch)
 {
-    return Py_UNICODE_TOLOWER(ch);
+    return ch < 128 ? (Py_UCS4)Py_TOLOWER(ch) : Py_UNICODE_TOLOWER(ch);
 }
 
 static Py_UCS4

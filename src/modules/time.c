@@ -539,6 +539,11 @@ time_mktime(PyObject *m, PyObject *arg)
 static PyObject *
 format_part(const char *format, const struct tm *tm)
 {
+    char small[128];
+    size_t len = strftime(small, sizeof(small), format, tm);
+    if (len > 0) {
+        return PyUnicode_DecodeLocaleAndSize(small, (Py_ssize_t)len, "surrogateescape");
+    }
     size_t flen = strlen(format);
     for (size_t room = 1024;; room *= 2) {
         char *buf = PyMem_Malloc(room);
@@ -583,6 +588,10 @@ time_strftime(PyObject *m, PyObject *const *args, Py_ssize_t nargs)
         tm.tm_isdst = 1;
     }
     Py_ssize_t n = PyUnicode_GET_LENGTH(format);
+    if (n > 0 && PyUnicode_IS_ASCII(format) &&
+        strlen(PyUnicode_DATA(format)) == (size_t)n) {
+        return format_part(PyUnicode_DATA(format), &tm);
+    }
     NJ_OWN parts = PyList_New(0);
     NJ_OWN_MEM(char) ascii = PyMem_Malloc((size_t)n + 1);
     if (parts == NULL || ascii == NULL) {

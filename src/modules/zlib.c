@@ -697,17 +697,25 @@ zdec_decompress(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
 
 /* ---- checksums ---------------------------------------------------------------------------- */
 
+enum { SMALL = 5 * 1024 }; /* more than that is read without the GIL */
+
 static PyObject *
 checksum(const char *name, PyObject *const *args, Py_ssize_t nargs, unsigned start,
          uLong (*update)(uLong, const Bytef *, z_size_t))
 {
+    if ((nargs == 1 || (nargs == 2 && PyLong_CheckExact(args[1]))) &&
+        PyBytes_CheckExact(args[0]) && PyBytes_GET_SIZE(args[0]) <= SMALL) {
+        uLong from = nargs == 2 ? PyLong_AsUnsignedLongMask(args[1]) & 0xffffffffu : start;
+        return PyLong_FromUnsignedLong(update(from, (Bytef *)PyBytes_AS_STRING(args[0]),
+                                              (z_size_t)PyBytes_GET_SIZE(args[0])));
+    }
     NJ_OWN_BUF data = {0};
     if (!_PyArg_CheckPositional(name, nargs, 1, 2) ||
         !_PyArg_ParseStack(args, nargs, "y*|I", &data, &start)) {
         return NULL;
     }
     uLong value = start;
-    if (data.len > 5 * 1024) {
+    if (data.len > SMALL) {
         Py_BEGIN_ALLOW_THREADS
         value = update(value, data.buf, (z_size_t)data.len);
         Py_END_ALLOW_THREADS

@@ -189,6 +189,38 @@ nj_normalize(Fields *f, int64_t days, int64_t seconds, int64_t us)
     return 0;
 }
 
+int
+nj_shift(Fields *f, int64_t days, int seconds, int us)
+{
+    us += f->us;
+    seconds += seconds_of_day(f);
+    if (us < 0) {
+        us += (int)US_PER_SECOND;
+        seconds--;
+    } else if (us >= US_PER_SECOND) {
+        us -= (int)US_PER_SECOND;
+        seconds++;
+    }
+    if (seconds < 0) {
+        seconds += SECONDS_PER_DAY;
+        days--;
+    } else if (seconds >= SECONDS_PER_DAY) {
+        seconds -= SECONDS_PER_DAY;
+        days++;
+    }
+    int64_t day = f->day + days;
+    if (day < 1 || day > 28) { /* perhaps not in this month */
+        return nj_normalize(f, nj_ymd_to_ordinal(f->year, f->month, f->day) + days, seconds,
+                            us);
+    }
+    f->day = (int)day;
+    f->hour = seconds / 3600;
+    f->minute = seconds / 60 % 60;
+    f->second = seconds % 60;
+    f->us = us;
+    return 0;
+}
+
 int64_t
 nj_fields_to_seconds(const Fields *f)
 {

@@ -206,6 +206,14 @@ from_seconds(PyObject *cls, int64_t t, int us, bool utc, PyObject *tz)
     return nj_make_datetime(&f, tz, cls);
 }
 
+static PyObject *
+call_fromutc(PyObject *tz, PyObject *d)
+{
+    /* a timezone has neither subclasses nor attributes */
+    return Py_IS_TYPE(tz, &NjTimeZone_Type) ? nj_timezone_fromutc(tz, d)
+                                            : PyObject_CallMethodOneArg(tz, NJ_ID(fromutc), d);
+}
+
 /* tz given: UTC first, then what the tzinfo makes of it. */
 static PyObject *
 from_seconds_in(PyObject *cls, int64_t t, int us, PyObject *tz)
@@ -214,7 +222,7 @@ from_seconds_in(PyObject *cls, int64_t t, int us, PyObject *tz)
     if (d == NULL || tz == Py_None) {
         return NJ_TAKE(d);
     }
-    return PyObject_CallMethodOneArg(tz, NJ_ID(fromutc), d);
+    return call_fromutc(tz, d);
 }
 
 static PyObject *
@@ -280,10 +288,11 @@ static PyObject *
 datetime_fromtimestamp(PyObject *cls, PyObject *const *args, Py_ssize_t nargs,
                        PyObject *kwnames)
 {
-    PyObject *timestamp, *tz = Py_None;
-    return nj_args_parse(args, nargs, kwnames, "O|O:fromtimestamp", fromtimestamp_names,
-                         &timestamp, &tz)
-               ? from_timestamp(cls, timestamp, tz)
+    static const char *const names[] = {"timestamp", "tz", NULL};
+    static const NjParams params = {"fromtimestamp", names, 2, 1, 0};
+    PyObject *bound[2];
+    return nj_args_bind(&params, args, nargs, kwnames, bound) == 0
+               ? from_timestamp(cls, bound[0], bound[1] ? bound[1] : Py_None)
                : NULL;
 }
 
@@ -455,10 +464,8 @@ datetime_astimezone(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     }
     Fields f = datetime_fields(op);
     const Delta *d = DELTA(offset);
-    int64_t days = nj_ymd_to_ordinal(f.year, f.month, f.day);
     f.fold = 0;
-    if (nj_normalize(&f, days - d->days, seconds_of_day(&f) - d->seconds,
-                     f.us - d->microseconds) < 0) {
+    if (nj_shift(&f, -d->days, -d->seconds, -d->microseconds) < 0) {
         return NULL;
     }
     NJ_OWN tz = Py_NewRef(arg);
@@ -473,7 +480,7 @@ datetime_astimezone(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
         return NULL;
     }
     return tz == (PyObject *)&nj_utc ? NJ_TAKE(utc)
-                                     : PyObject_CallMethodOneArg(tz, NJ_ID(fromutc), utc);
+                                     : call_fromutc(tz, utc);
 }
 
 static PyObject *
@@ -682,11 +689,9 @@ shift(PyObject *op, PyObject *delta, int sign)
 {
     Fields f = datetime_fields(op);
     const Delta *d = DELTA(delta);
-    int64_t days = nj_ymd_to_ordinal(f.year, f.month, f.day);
     f.fold = 0;
-    if (nj_normalize(&f, days + (int64_t)sign * d->days,
-                     seconds_of_day(&f) + sign * d->seconds,
-                     f.us + sign * d->microseconds) < 0) {
+    if (nj_shift(&f, (int64_t)sign * d->days, sign * d->seconds, sign * d->microseconds) <
+        0) {
         return NULL;
     }
     return nj_make_datetime(&f, TZINFO(op), (PyObject *)Py_TYPE(op));
@@ -890,8 +895,7 @@ datetime_utctimetuple(PyObject *op, PyObject *unused)
     }
     if (offset != Py_None) {
         const Delta *d = DELTA(offset);
-        if (nj_normalize(&f, (int64_t)nj_ymd_to_ordinal(f.year, f.month, f.day) - d->days,
-                         seconds_of_day(&f) - d->seconds, f.us - d->microseconds) < 0) {
+        if (nj_shift(&f, -d->days, -d->seconds, -d->microseconds) < 0) {
             return NULL;
         }
     }

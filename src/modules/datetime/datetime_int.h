@@ -38,6 +38,8 @@ extern PyTypeObject NjDelta_Type, NjDate_Type, NjTime_Type, NjDateTime_Type;
 extern PyTypeObject NjTZInfo_Type, NjTimeZone_Type, NjIsoCalendar_Type;
 
 extern TimeZone nj_utc;
+/* timezone.fromutc: new datetime. */
+NJ_MUST PyObject *nj_timezone_fromutc(PyObject *self, PyObject *dt);
 extern Date nj_date_min, nj_date_max;
 extern Delta nj_delta_zero, nj_delta_day, nj_delta_us;
 
@@ -119,6 +121,8 @@ NJ_MUST int nj_iso_to_ymd(int year, int week, int day, Fields *f);
 /* Brings seconds and microseconds of any size into a datetime's ranges, carrying into the
  * date: 0, or -1 with OverflowError "date value out of range". */
 NJ_MUST int nj_normalize(Fields *f, int64_t days, int64_t seconds, int64_t us);
+/* Adds less than a day of seconds, less than a second of us, and days to f, as nj_normalize. */
+NJ_MUST int nj_shift(Fields *f, int64_t days, int seconds, int us);
 /* Seconds since 0001-01-01 00:00:00. */
 int64_t nj_fields_to_seconds(const Fields *f);
 #define EPOCH_SECONDS INT64_C(62135596800) /* of 1970-01-01, counted so */

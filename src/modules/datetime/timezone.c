@@ -315,8 +315,8 @@ timezone_dst(PyObject *self, PyObject *dt)
     return check_argument(dt, "dst") < 0 ? NULL : Py_NewRef(Py_None);
 }
 
-static PyObject *
-timezone_fromutc(PyObject *self, PyObject *dt)
+PyObject *
+nj_timezone_fromutc(PyObject *self, PyObject *dt)
 {
     if (!IS_DATETIME(dt)) {
         PyErr_SetString(PyExc_TypeError, "fromutc: argument must be a datetime");
@@ -341,7 +341,7 @@ static PyMethodDef timezone_methods[] = {
      "The name given when the timezone was created, or else 'UTC+HH:MM'."},
     {"utcoffset", timezone_utcoffset, METH_O, "Return fixed offset."},
     {"dst", timezone_dst, METH_O, "Return None."},
-    {"fromutc", timezone_fromutc, METH_O, "datetime in UTC -> datetime in local time."},
+    {"fromutc", nj_timezone_fromutc, METH_O, "datetime in UTC -> datetime in local time."},
     {"__getinitargs__", timezone_getinitargs, METH_NOARGS, "pickle support"},
     {NULL, NULL, 0, NULL},
 };

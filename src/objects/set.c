@@ -349,6 +349,17 @@ update_from(PySetObject *so, PyObject *other)
         }
         return 0;
     }
+    if (PyTuple_CheckExact(other) || PyList_CheckExact(other)) {
+        /* comparing keys may change a list, as its iterator would see it */
+        for (Py_ssize_t i = 0; i < Py_SIZE(other); i++) {
+            NJ_OWN key = Py_NewRef(PySequence_Fast_GET_ITEM(other, i));
+            Py_hash_t hash = hash_key(key);
+            if (hash == -1 || add_key(so, key, hash) < 0) {
+                return -1;
+            }
+        }
+        return 0;
+    }
     NJ_OWN it = PyObject_GetIter(other);
     if (!it) {
         return -1;

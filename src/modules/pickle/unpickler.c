@@ -10,6 +10,8 @@
 #include "pickle_int.h"
 
 #include "capi/args.h"
+#include "objects/list_int.h"
+#include "objects/tuple_int.h"
 
 typedef struct Unpickler {
     PyObject_HEAD
@@ -161,15 +163,8 @@ pop_tuple(Unpickler *u, Py_ssize_t from)
         (void)underflow(u);
         return NULL;
     }
-    PyObject *t = PyTuple_New(n);
-    if (t == NULL) {
-        return NULL;
-    }
-    for (Py_ssize_t i = 0; i < n; i++) {
-        PyTuple_SET_ITEM(t, i, u->stack[from + i]);
-    }
     u->top = from;
-    return t;
+    return nj_tuple_from_array_steal(u->stack + from, n);
 }
 
 static PyObject *
@@ -851,14 +846,16 @@ do_append(Unpickler *u, Py_ssize_t from)
     if (PyList_CheckExact(list)) {
         Py_ssize_t n = u->top - from;
         if (n == 1) {
-            PyObject *item = u->stack[--u->top];
-            int r = PyList_Append(list, item);
-            Py_DECREF(item);
-            return r;
+            return nj_list_append_steal((PyListObject *)list, u->stack[--u->top]);
         }
-        NJ_OWN items = pop_list(u, from);
         Py_ssize_t end = PyList_GET_SIZE(list);
-        return items ? PyList_SetSlice(list, end, end, items) : -1;
+        if (nj_list_resize((PyListObject *)list, end + n) < 0) {
+            return -1;
+        }
+        memcpy(((PyListObject *)list)->ob_item + end, u->stack + from,
+               (size_t)n * sizeof(PyObject *));
+        u->top = from;
+        return 0;
     }
     NJ_OWN func = NULL;
     if (PyObject_GetOptionalAttr(list, NJ_ID(extend), &func) < 0) {

@@ -703,7 +703,7 @@ extend_dict(PyListObject *self, PyObject *dict, int what)
     while (PyDict_Next(dict, &pos, &k, &v)) {
         PyObject *item;
         if (what == 2) {
-            item = PyTuple_Pack(2, k, v);
+            item = nj_tuple_pair_steal(Py_NewRef(k), Py_NewRef(v));
             if (!item) {
                 return -1;
             }

@@ -451,8 +451,8 @@ odict_move_to_end(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
 {
     static const char *const names[] = {"key", "last", NULL};
     static const NjParams params = {"move_to_end", names, 2, 1, 0};
-    PyObject *v[2];
-    if (nj_args_bind(&params, args, nargs, kwnames, v) < 0) {
+    PyObject *v[2] = {nargs ? args[0] : NULL, NULL};
+    if ((nargs != 1 || kwnames) && nj_args_bind(&params, args, nargs, kwnames, v) < 0) {
         return NULL;
     }
     int last = bool_arg(v[1], 1);

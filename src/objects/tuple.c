@@ -490,8 +490,8 @@ tuple_richcompare(PyObject *a, PyObject *b, int op)
 
 /* ---------------------------------------------------------------- construction */
 
-static PyObject *
-new_from(PyTypeObject *type, PyObject *iterable)
+PyObject *
+nj_tuple_of_type(PyTypeObject *type, PyObject *iterable)
 {
     if (type == &PyTuple_Type) {
         return iterable ? PySequence_Tuple(iterable) : the_empty();
@@ -522,7 +522,7 @@ tuple_new(PyTypeObject *type, PyObject *args, PyObject *kwds)
     if (!_PyArg_CheckPositional("tuple", PyTuple_GET_SIZE(args), 0, 1)) {
         return NULL;
     }
-    return new_from(type, PyTuple_GET_SIZE(args) ? PyTuple_GET_ITEM(args, 0) : NULL);
+    return nj_tuple_of_type(type, PyTuple_GET_SIZE(args) ? PyTuple_GET_ITEM(args, 0) : NULL);
 }
 
 static PyObject *
@@ -532,7 +532,7 @@ tuple_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf, PyObject 
     if (!_PyArg_NoKwnames("tuple", kwnames) || !_PyArg_CheckPositional("tuple", n, 0, 1)) {
         return NULL;
     }
-    return new_from((PyTypeObject *)type, n ? args[0] : NULL);
+    return nj_tuple_of_type((PyTypeObject *)type, n ? args[0] : NULL);
 }
 
 /* ---------------------------------------------------------------- methods */

@@ -13,6 +13,8 @@ PyObject *nj_tuple_from_array(PyObject *const *items, Py_ssize_t n);
 PyObject *nj_tuple_from_array_steal(NJ_STEALS PyObject *const *items, Py_ssize_t n);
 /* (a, b), taking over both. */
 PyObject *nj_tuple_pair_steal(NJ_STEALS PyObject *a, NJ_STEALS PyObject *b);
+/* tuple.__new__(type, iterable); iterable may be NULL. */
+PyObject *nj_tuple_of_type(PyTypeObject *type, PyObject *iterable);
 /* For the collector: untracks an exact tuple whose items can never be part of a cycle. */
 void nj_tuple_maybe_untrack(PyObject *op);
 

@@ -22,8 +22,10 @@
 #include "capi/args.h"
 #include "modules/datetime/ready.h"
 #include "objects/exc_int.h"
+#include "objects/tuple_int.h"
 #include "objects/type_priv.h"
 #include "objects/typing_int.h"
+#include "runtime/runtime.h"
 #include "vm/vm.h"
 
 static PyObject *type_new(PyTypeObject *metatype, PyObject *args, PyObject *kwds);
@@ -1197,8 +1199,8 @@ type_setattro(PyObject *self, PyObject *name, PyObject *value)
  * Calling a class
  * ====================================================================================== */
 
-static PyObject *
-type_call(PyObject *self, PyObject *args, PyObject *kwds)
+PyObject *
+nj_type_call(PyObject *self, PyObject *args, PyObject *kwds)
 {
     PyTypeObject *type = (PyTypeObject *)self;
     if (type == &PyType_Type) { /* type(x) is a question, not a construction */
@@ -1228,6 +1230,51 @@ type_call(PyObject *self, PyObject *args, PyObject *kwds)
     return obj;
 }
 
+/* cls(...) where __new__ is written in Python: no tuple and no dict on the way to it. */
+PyObject *
+nj_type_call_python_new(PyObject *cls, PyObject *const *args, size_t nargsf,
+                        PyObject *kwnames)
+{
+    enum { STACK = 8 };
+    PyTypeObject *type = (PyTypeObject *)cls;
+    Py_ssize_t n = PyVectorcall_NARGS(nargsf);
+    Py_ssize_t all = n + (kwnames ? PyTuple_GET_SIZE(kwnames) : 0);
+    PyObject *stack[STACK];
+    PyObject **to = (PyObject **)args - 1;
+    if (!(nargsf & PY_VECTORCALL_ARGUMENTS_OFFSET)) {
+        if (all >= STACK) {
+            return _PyObject_MakeTpCall(nj_tstate(), cls, args, n, kwnames);
+        }
+        to = stack;
+        for (Py_ssize_t i = 0; i < all; i++) {
+            to[i + 1] = args[i];
+        }
+    }
+    NJ_OWN func = nj_type_get_new(type);
+    if (func == NULL || Py_EnterRecursiveCall(" while calling a Python object")) {
+        return NULL;
+    }
+    PyObject *scratch = to == stack ? NULL : to[0];
+    to[0] = cls;
+    NJ_OWN obj = PyObject_Vectorcall(func, to, (size_t)(n + 1), kwnames);
+    to[0] = scratch;
+    Py_LeaveRecursiveCall();
+    if (obj == NULL || !PyObject_TypeCheck(obj, type)) {
+        return NJ_TAKE(obj);
+    }
+    PyTypeObject *t = Py_TYPE(obj);
+    if (t->tp_init == NULL ||
+        (t->tp_init == PyBaseObject_Type.tp_init && t->tp_new == nj_slot_new)) {
+        return NJ_TAKE(obj); /* object.__init__ has nothing to say about the arguments then */
+    }
+    NJ_OWN tuple = nj_tuple_from_array(args, n);
+    NJ_OWN kwds = kwnames && tuple ? _PyStack_AsDict(args + n, kwnames) : NULL;
+    if (tuple == NULL || (kwnames && kwds == NULL) || t->tp_init(obj, tuple, kwds) < 0) {
+        return NULL;
+    }
+    return NJ_TAKE(obj);
+}
+
 static PyObject *
 type_vectorcall(PyObject *metatype, PyObject *const *args, size_t nargsf,
                 PyObject *kwnames)
@@ -1242,21 +1289,20 @@ type_vectorcall(PyObject *metatype, PyObject *const *args, size_t nargsf,
     return _PyObject_MakeTpCall(nj_tstate(), metatype, args, n, kwnames);
 }
 
-/* __new__ of C types: a built-in function whose self is the type. */
-PyObject *
-nj_type_new_wrapper(PyObject *self, PyObject *args, PyObject *kwds)
+/* May self.__new__() make instances of arg0? The type to make, or NULL with an exception. */
+static PyTypeObject *
+check_new(PyObject *self, PyObject *arg0)
 {
     if (!PyType_Check(self)) {
         PyErr_Format(PyExc_SystemError, "__new__() called with non-type 'self'");
         return NULL;
     }
     PyTypeObject *type = (PyTypeObject *)self;
-    if (!PyTuple_Check(args) || PyTuple_GET_SIZE(args) < 1) {
+    if (arg0 == NULL) {
         PyErr_Format(PyExc_TypeError, "%s.__new__(): not enough arguments",
                      type->tp_name);
         return NULL;
     }
-    PyObject *arg0 = PyTuple_GET_ITEM(args, 0);
     if (!PyType_Check(arg0)) {
         PyErr_Format(PyExc_TypeError, "%s.__new__(X): X is not a type object (%s)",
                      type->tp_name, Py_TYPE(arg0)->tp_name);
@@ -1282,12 +1328,45 @@ nj_type_new_wrapper(PyObject *self, PyObject *args, PyObject *kwds)
                      type->tp_name, subtype->tp_name, base->tp_name);
         return NULL;
     }
-    NJ_OWN rest = PyTuple_GetSlice(args, 1, PyTuple_GET_SIZE(args));
-    return rest ? type->tp_new(subtype, rest, kwds) : NULL;
+    return subtype;
+}
+
+/* __new__ of C types: a built-in function whose self is the type. */
+static PyObject *
+new_wrapper(PyObject *self, PyObject *args, PyObject *kwds)
+{
+    Py_ssize_t n = PyTuple_GET_SIZE(args);
+    PyTypeObject *subtype = check_new(self, n ? PyTuple_GET_ITEM(args, 0) : NULL);
+    NJ_OWN rest = subtype ? PyTuple_GetSlice(args, 1, n) : NULL;
+    return rest ? ((PyTypeObject *)self)->tp_new(subtype, rest, kwds) : NULL;
+}
+
+static PyObject *
+new_wrapper_vectorcall(PyObject *func, PyObject *const *args, size_t nargsf,
+                       PyObject *kwnames)
+{
+    Py_ssize_t n = PyVectorcall_NARGS(nargsf);
+    PyObject *self = PyCFunction_GET_SELF(func);
+    PyTypeObject *subtype = check_new(self, n ? args[0] : NULL);
+    if (subtype == NULL) {
+        return NULL;
+    }
+    if (n == 2 && kwnames == NULL && self == (PyObject *)&PyTuple_Type) {
+        return nj_tuple_of_type(subtype, args[1]);
+    }
+    NJ_OWN rest = nj_tuple_from_array(args + 1, n - 1);
+    NJ_OWN kwds = kwnames && rest ? _PyStack_AsDict(args + n, kwnames) : NULL;
+    if (rest == NULL || (kwnames && kwds == NULL) ||
+        Py_EnterRecursiveCall(" while calling a Python object")) {
+        return NULL;
+    }
+    PyObject *r = ((PyTypeObject *)self)->tp_new(subtype, rest, kwds);
+    Py_LeaveRecursiveCall();
+    return r;
 }
 
 static PyMethodDef new_wrapper_def = {
-    "__new__", (PyCFunction)(void (*)(void))nj_type_new_wrapper,
+    "__new__", (PyCFunction)(void (*)(void))new_wrapper,
     METH_VARARGS | METH_KEYWORDS,
     "__new__($type, *args, **kwargs)\n--\n\n"
     "Create and return a new object.  See help(type) for accurate signature."};
@@ -1311,7 +1390,11 @@ add_new_wrapper(PyTypeObject *type)
         return r < 0 ? -1 : 0;
     }
     NJ_OWN func = PyCFunction_NewEx(&new_wrapper_def, (PyObject *)type, NULL);
-    return func ? PyDict_SetItem(type->tp_dict, NJ_ID(__new__), func) : -1;
+    if (func == NULL) {
+        return -1;
+    }
+    ((PyCFunctionObject *)func)->vectorcall = new_wrapper_vectorcall;
+    return PyDict_SetItem(type->tp_dict, NJ_ID(__new__), func);
 }
 
 static int
@@ -2703,7 +2786,7 @@ PyTypeObject PyType_Type = {
     .tp_vectorcall_offset = offsetof(PyTypeObject, tp_vectorcall),
     .tp_repr = type_repr,
     .tp_as_number = &type_as_number,
-    .tp_call = type_call,
+    .tp_call = nj_type_call,
     .tp_getattro = nj_type_getattro,
     .tp_setattro = type_setattro,
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE |

@@ -172,6 +172,13 @@ PyObject *nj_slot_tp_call(PyObject *self, PyObject *args, PyObject *kwds);
 PyObject *nj_slot_getattro(PyObject *self, PyObject *name);
 int nj_slot_setattro(PyObject *self, PyObject *name, PyObject *value);
 PyObject *nj_slot_new(PyTypeObject *type, PyObject *args, PyObject *kwds);
+/* type.__new__ as attribute lookup finds it: new reference. */
+PyObject *nj_type_get_new(PyTypeObject *type);
+/* tp_call of type, and what a vectorcall does instead when that is the tp_call and
+ * cls->tp_new is nj_slot_new. */
+PyObject *nj_type_call(PyObject *cls, PyObject *args, PyObject *kwds);
+PyObject *nj_type_call_python_new(PyObject *cls, PyObject *const *args, size_t nargsf,
+                                  PyObject *kwnames);
 int nj_slot_init(PyObject *self, PyObject *args, PyObject *kwds);
 PyObject *nj_type_getattro(PyObject *type, PyObject *name);
 PyObject *nj_object_new(PyTypeObject *type, PyObject *args, PyObject *kwds);

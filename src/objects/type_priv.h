@@ -41,7 +41,6 @@ void nj_method_free_list_clear(NjInterp *interp);
 /* The base that determines the layout; checks that all are acceptable. Borrowed/NULL. */
 PyTypeObject *nj_type_best_base(PyObject *bases);
 void nj_subtype_dealloc(PyObject *self);
-PyObject *nj_type_new_wrapper(PyObject *self, PyObject *args, PyObject *kwds);
 bool nj_is_new_wrapper(PyObject *func);
 NJ_INLINE bool
 nj_is_dunder(PyObject *name)

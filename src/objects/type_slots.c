@@ -1025,9 +1025,21 @@ nj_slot_init(PyObject *self, PyObject *args, PyObject *kwds)
 }
 
 PyObject *
+nj_type_get_new(PyTypeObject *type)
+{
+    if (Py_IS_TYPE(type, &PyType_Type)) {
+        PyObject *f = nj_type_find(type, NJ_ID(__new__));
+        if (f && Py_IS_TYPE(f, &PyStaticMethod_Type)) {
+            return PyStaticMethod_Type.tp_descr_get(f, NULL, (PyObject *)type);
+        }
+    }
+    return PyObject_GetAttr((PyObject *)type, NJ_ID(__new__));
+}
+
+PyObject *
 nj_slot_new(PyTypeObject *type, PyObject *args, PyObject *kwds)
 {
-    NJ_OWN func = PyObject_GetAttr((PyObject *)type, NJ_ID(__new__));
+    NJ_OWN func = nj_type_get_new(type);
     if (func == NULL) {
         return NULL;
     }

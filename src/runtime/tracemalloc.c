@@ -12,6 +12,7 @@
  */
 #include "nj.h"
 
+#include "capi/args.h"
 #include "objects/type_int.h"
 #include "runtime/runtime.h"
 #include "vm/vm.h"

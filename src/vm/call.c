@@ -173,6 +173,10 @@ vectorcall_tstate(PyThreadState *tstate, PyObject *callable, PyObject *const *ar
 {
     vectorcallfunc f = vectorcall_of(callable);
     if (f == NULL) {
+        if (Py_TYPE(callable)->tp_call == nj_type_call &&
+            ((PyTypeObject *)callable)->tp_new == nj_slot_new) {
+            return nj_type_call_python_new(callable, args, nargsf, kwnames);
+        }
         return _PyObject_MakeTpCall(tstate, callable, args, PyVectorcall_NARGS(nargsf),
                                     kwnames);
     }

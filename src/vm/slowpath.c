@@ -465,22 +465,11 @@ nj_tuple_from_words(NjFrame *f, Value *words, int n)
     if (nj_box_all(f, words, n) < 0) {
         return NULL;
     }
-    if (n <= 256) {
-        /* tracked by the collector only if an item could be part of a cycle */
-        PyObject *items[256];
-        for (int i = 0; i < n; i++) {
-            items[i] = nj_value_to_object_steal(words[i]);
-        }
-        return nj_tuple_from_array_steal(items, n);
-    }
-    PyObject *t = PyTuple_New(n);
-    if (t == NULL) {
-        return NULL;
-    }
+    /* owned words are object pointers */
     for (int i = 0; i < n; i++) {
-        PyTuple_SET_ITEM(t, i, nj_value_to_object_steal(words[i]));
+        words[i] = nj_value_own(words[i]);
     }
-    return t;
+    return nj_tuple_from_array_steal((PyObject *const *)words, n);
 }
 
 PyObject *

@@ -590,10 +590,10 @@ int
 PyInitConfig_GetStr(PyInitConfig *c, const char *name, char **value)
 {
     const NjConfigSpec *s = find_spec(name);
-    if (!s) {
+    if (!s && !pre_field(c, name)) {
         return fail(c, "unknown config option name");
     }
-    if (s->kind != CFG_WSTR && s->kind != CFG_WSTR_OPT) {
+    if (!s || (s->kind != CFG_WSTR && s->kind != CFG_WSTR_OPT)) {
         return fail(c, "config option type is not string");
     }
     const wchar_t *w = *(wchar_t **)((char *)&c->config + s->offset);
@@ -605,11 +605,11 @@ int
 PyInitConfig_GetStrList(PyInitConfig *c, const char *name, size_t *n, char ***items)
 {
     const NjConfigSpec *s = find_spec(name);
-    if (!s) {
+    if (!s && !pre_field(c, name)) {
         return fail(c, "unknown config option name");
     }
-    if (s->kind != CFG_LIST) {
-        return fail(c, "config option type is not string list");
+    if (!s || s->kind != CFG_LIST) {
+        return fail(c, "config option type is not strings list");
     }
     PyWideStringList *l = (PyWideStringList *)((char *)&c->config + s->offset);
     *n = (size_t)l->length;
@@ -634,26 +634,33 @@ PyInitConfig_SetInt(PyInitConfig *c, const char *name, int64_t value)
 {
     const NjConfigSpec *s = find_spec(name);
     int *p = pre_field(c, name);
+    if (!s && !p) {
+        return fail(c, "unknown config option name");
+    }
+    if (s && s->kind == CFG_ULONG) {
+        if (value < 0) {
+            return fail(c, "config option value is out of unsigned long range");
+        }
+    }
+    else if (s ? s->kind == CFG_INT : strcmp(name, "allocator") == 0) {
+        if (value < INT_MIN || value > INT_MAX) {
+            return fail(c, "config option value is out of int range");
+        }
+    }
+    else if ((!s || s->kind <= CFG_BOOL) && (value < 0 || value > UINT_MAX)) {
+        return fail(c, "config option value is out of unsigned int range");
+    }
     if (p) {
         *p = (int)value;
         if (!s) {
             return 0;
         }
     }
-    if (!s) {
-        return fail(c, "unknown config option name");
-    }
     void *f = (char *)&c->config + s->offset;
     if (s->kind == CFG_ULONG) {
-        if (value < 0 || value > 4294967295LL) {
-            return fail(c, "config option value must fit into an unsigned long");
-        }
         *(unsigned long *)f = (unsigned long)value;
     }
     else if (s->kind <= CFG_BOOL) {
-        if (value < INT_MIN || value > INT_MAX) {
-            return fail(c, "config option value must fit into a C int");
-        }
         *(int *)f = (int)value;
         if (strcmp(name, "use_environment") == 0) {
             c->preconfig.use_environment = (int)value;
@@ -678,10 +685,10 @@ int
 PyInitConfig_SetStr(PyInitConfig *c, const char *name, const char *value)
 {
     const NjConfigSpec *s = find_spec(name);
-    if (!s) {
+    if (!s && !pre_field(c, name)) {
         return fail(c, "unknown config option name");
     }
-    if (s->kind != CFG_WSTR && s->kind != CFG_WSTR_OPT) {
+    if (!s || (s->kind != CFG_WSTR && s->kind != CFG_WSTR_OPT)) {
         return fail(c, "config option type is not string");
     }
     c->status = PyConfig_SetBytesString(
@@ -693,11 +700,11 @@ int
 PyInitConfig_SetStrList(PyInitConfig *c, const char *name, size_t n, char *const *items)
 {
     const NjConfigSpec *s = find_spec(name);
-    if (!s) {
+    if (!s && !pre_field(c, name)) {
         return fail(c, "unknown config option name");
     }
-    if (s->kind != CFG_LIST) {
-        return fail(c, "config option type is not string list");
+    if (!s || s->kind != CFG_LIST) {
+        return fail(c, "config option type is not strings list");
     }
     PyWideStringList *l = (PyWideStringList *)((char *)&c->config + s->offset);
     PyWideStringList none = {0, NULL};

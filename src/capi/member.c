@@ -78,9 +78,10 @@ warn_truncated(const char *ctype)
     return PyErr_WarnFormat(PyExc_RuntimeWarning, 1, "Truncation of value to %s", ctype);
 }
 
-/* An integer for an unsigned field; a negative one is taken modulo with a warning. */
+/* An integer for an unsigned field (wide: of long long, whose errors read differently); a
+ * negative one is taken modulo with a warning. */
 static int
-as_unsigned(PyObject *v, unsigned long *out)
+as_unsigned(PyObject *v, bool wide, unsigned long *out)
 {
     NJ_OWN n = PyNumber_Index(v);
     if (n == NULL) {
@@ -98,7 +99,7 @@ as_unsigned(PyObject *v, unsigned long *out)
         *out = (unsigned long)value;
         return 0;
     }
-    *out = PyLong_AsUnsignedLong(n);
+    *out = wide ? PyLong_AsUnsignedLongLong(n) : PyLong_AsUnsignedLong(n);
     return *out == (unsigned long)-1 && PyErr_Occurred() ? -1 : 0;
 }
 
@@ -159,7 +160,7 @@ PyMember_SetOne(char *obj, PyMemberDef *m, PyObject *v)
     case Py_T_UINT: {
         unsigned long x;
         bool negative = PyLong_Check(v) && PyLong_IsNegative(v);
-        if (as_unsigned(v, &x) < 0) {
+        if (as_unsigned(v, m->type == Py_T_ULONGLONG, &x) < 0) {
             return -1;
         }
         *(unsigned int *)p = (unsigned int)x;
@@ -167,12 +168,15 @@ PyMember_SetOne(char *obj, PyMemberDef *m, PyObject *v)
     }
     case Py_T_LONG: {
         long x = PyLong_AsLong(v);
+        if (x == -1 && PyErr_Occurred()) {
+            return -1;
+        }
         *(long *)p = x;
-        return x == -1 && PyErr_Occurred() ? -1 : 0;
+        return 0;
     }
     case Py_T_ULONG: {
         unsigned long x;
-        if (as_unsigned(v, &x) < 0) {
+        if (as_unsigned(v, m->type == Py_T_ULONGLONG, &x) < 0) {
             return -1;
         }
         *(unsigned long *)p = x;
@@ -196,7 +200,7 @@ PyMember_SetOne(char *obj, PyMemberDef *m, PyObject *v)
     }
     case Py_T_ULONGLONG: {
         unsigned long x;
-        if (as_unsigned(v, &x) < 0) {
+        if (as_unsigned(v, m->type == Py_T_ULONGLONG, &x) < 0) {
             return -1;
         }
         *(unsigned long long *)p = x;

@@ -330,7 +330,11 @@ PyObject_AsCharBuffer(PyObject *o, const char **p, Py_ssize_t *n)
 int
 PyObject_AsWriteBuffer(PyObject *o, void **p, Py_ssize_t *n)
 {
-    return old_buffer(o, PyBUF_WRITABLE, (const void **)p, n);
+    int rc = old_buffer(o, PyBUF_WRITABLE, (const void **)p, n);
+    if (rc < 0 && o && p && n) {
+        PyErr_SetString(PyExc_TypeError, "expected a writable bytes-like object");
+    }
+    return rc;
 }
 
 int

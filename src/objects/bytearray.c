@@ -271,6 +271,10 @@ bytearray_ass_subscript(PyObject *self, PyObject *key, PyObject *values)
                      Py_TYPE(key)->tp_name);
         return -1;
     }
+    Py_ssize_t start, stop, step;
+    if (PySlice_Unpack(key, &start, &stop, &step) < 0) {
+        return -1;
+    }
     if (values != NULL && (values == self || !PyByteArray_Check(values))) {
         if (PyNumber_Check(values) || PyUnicode_Check(values)) {
             PyErr_SetString(PyExc_TypeError, "can assign only bytes, buffers, or iterables of "
@@ -279,10 +283,6 @@ bytearray_ass_subscript(PyObject *self, PyObject *key, PyObject *values)
         }
         NJ_OWN copy = PyByteArray_FromObject(values);
         return copy == NULL ? -1 : bytearray_ass_subscript(self, key, copy);
-    }
-    Py_ssize_t start, stop, step;
-    if (PySlice_Unpack(key, &start, &stop, &step) < 0) {
-        return -1;
     }
     Py_ssize_t n = PySlice_AdjustIndices(Py_SIZE(self), &start, &stop, step);
     const char *p = values ? DATA(values) : NULL;

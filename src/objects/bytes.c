@@ -1126,8 +1126,7 @@ bytes_repeat(PyObject *b, Py_ssize_t count)
         return Py_NewRef(b);
     }
     if (total > PY_SSIZE_T_MAX - (Py_ssize_t)BYTES_HEAD) {
-        PyErr_SetString(PyExc_OverflowError, "repeated bytes are too long");
-        return NULL;
+        return PyErr_NoMemory();
     }
     /* none times is a new object, too, as in the reference: its origin can be traced */
     PyObject *r = new_bytes(&PyBytes_Type, total);

@@ -203,11 +203,17 @@ int
 nj_bytes_contains(PyObject *self, PyObject *arg)
 {
     if (PyIndex_Check(arg) && !PyObject_CheckBuffer(arg)) {
-        unsigned char c;
         lock_size(self, 1);
-        int wrong = nj_byte_value(arg, &c);
+        NJ_OWN index = PyNumber_Index(arg);
         lock_size(self, -1);
-        if (wrong < 0) {
+        if (!index) { /* not a number then */
+            PyErr_Clear();
+            PyErr_Format(PyExc_TypeError, "a bytes-like object is required, not '%.100s'",
+                         Py_TYPE(arg)->tp_name);
+            return -1;
+        }
+        unsigned char c;
+        if (nj_byte_value(index, &c) < 0) {
             return -1;
         }
         return Py_SIZE(self) != 0 &&

@@ -112,21 +112,33 @@ static PyObject *strip_columns(PyObject *table, int firstlineno);
 static bool keeps_columns(NjFrontendState *fs);
 static uint32_t new_code_version(NjFrontendState *fs);
 
+/* What does not depend on the variables. */
 static int
-check_spec(const NjCodeSpec *s)
+check_fields(const NjCodeSpec *s)
 {
     if (s->argcount < s->posonlyargcount || s->posonlyargcount < 0 ||
         s->kwonlyargcount < 0 || s->stacksize < 0 || s->flags < 0 || s->code == NULL ||
         !PyBytes_Check(s->code) || s->consts == NULL || !PyTuple_Check(s->consts) ||
-        s->names == NULL || !PyTuple_Check(s->names) || s->localsplusnames == NULL ||
-        !PyTuple_Check(s->localsplusnames) || s->localspluskinds == NULL ||
-        !PyBytes_Check(s->localspluskinds) ||
-        PyTuple_GET_SIZE(s->localsplusnames) != PyBytes_GET_SIZE(s->localspluskinds) ||
-        s->name == NULL || !PyUnicode_Check(s->name) || s->qualname == NULL ||
+        s->names == NULL || !PyTuple_Check(s->names) || s->name == NULL || !PyUnicode_Check(s->name) || s->qualname == NULL ||
         !PyUnicode_Check(s->qualname) || s->filename == NULL ||
         !PyUnicode_Check(s->filename) || s->linetable == NULL ||
         !PyBytes_Check(s->linetable) || s->exceptiontable == NULL ||
         !PyBytes_Check(s->exceptiontable)) {
+        PyErr_BadInternalCall();
+        return -1;
+    }
+    return 0;
+}
+
+static int
+check_spec(const NjCodeSpec *s)
+{
+    if (check_fields(s) < 0) {
+        return -1;
+    }
+    if (s->localsplusnames == NULL || !PyTuple_Check(s->localsplusnames) ||
+        s->localspluskinds == NULL || !PyBytes_Check(s->localspluskinds) ||
+        PyTuple_GET_SIZE(s->localsplusnames) != PyBytes_GET_SIZE(s->localspluskinds)) {
         PyErr_BadInternalCall();
         return -1;
     }
@@ -223,12 +235,15 @@ nj_code_new(const NjCodeSpec *s)
 
 /* From names by kind, as the C API and replace() have them. */
 static PyCodeObject *
-new_from_vars(NjCodeSpec *s, PyObject *varnames, PyObject *cellvars, PyObject *freevars)
+new_from_vars(NjCodeSpec *s, int nlocals, PyObject *varnames, PyObject *cellvars,
+              PyObject *freevars)
 {
     if (varnames == NULL || !PyTuple_Check(varnames) || cellvars == NULL ||
-        !PyTuple_Check(cellvars) || freevars == NULL || !PyTuple_Check(freevars) ||
-        s->code == NULL || !PyBytes_Check(s->code)) {
+        !PyTuple_Check(cellvars) || freevars == NULL || !PyTuple_Check(freevars)) {
         PyErr_BadInternalCall();
+        return NULL;
+    }
+    if (check_fields(s) < 0) {
         return NULL;
     }
     Py_ssize_t nvars = PyTuple_GET_SIZE(varnames), ncells = PyTuple_GET_SIZE(cellvars),
@@ -237,6 +252,10 @@ new_from_vars(NjCodeSpec *s, PyObject *varnames, PyObject *cellvars, PyObject *f
             ((s->flags & CO_VARKEYWORDS) != 0) >
         nvars) {
         PyErr_SetString(PyExc_ValueError, "code: co_varnames is too small");
+        return NULL;
+    }
+    if (nlocals != nvars) {
+        PyErr_SetString(PyExc_ValueError, "code: co_nlocals != len(co_varnames)");
         return NULL;
     }
     NJ_OWN names = PyList_New(0);
@@ -1135,13 +1154,10 @@ static PyObject *
 make_checked(NjCodeSpec *s, int nlocals, PyObject *varnames, PyObject *cellvars,
              PyObject *freevars)
 {
-    if (nlocals != PyTuple_GET_SIZE(varnames)) {
-        PyErr_SetString(PyExc_ValueError, "code: co_nlocals != len(co_varnames)");
-        return NULL;
-    }
     NJ_OWN consts = PyTuple_GetSlice(s->consts, 0, PyTuple_GET_SIZE(s->consts));
     s->consts = consts;
-    return consts == NULL ? NULL : (PyObject *)new_from_vars(s, varnames, cellvars, freevars);
+    return consts == NULL ? NULL : (PyObject *)new_from_vars(s, nlocals, varnames, cellvars,
+                                                             freevars);
 }
 
 static PyObject *
@@ -1395,11 +1411,7 @@ PyUnstable_Code_NewWithPosOnlyArgs(int argcount, int posonlyargcount, int kwonly
         .linetable = linetable,
         .exceptiontable = exceptiontable,
     };
-    if (varnames != NULL && PyTuple_Check(varnames) && nlocals != PyTuple_GET_SIZE(varnames)) {
-        PyErr_SetString(PyExc_ValueError, "code: co_nlocals != len(co_varnames)");
-        return NULL;
-    }
-    return new_from_vars(&s, varnames, cellvars, freevars);
+    return new_from_vars(&s, nlocals, varnames, cellvars, freevars);
 }
 
 PyCodeObject *

@@ -1121,10 +1121,7 @@ proxy_repr(PyObject *self)
 static PyObject *
 proxy_richcompare(PyObject *self, PyObject *other, int op)
 {
-    if (PyObject_TypeCheck(other, &PyDictProxy_Type)) {
-        other = MAPPING(other);
-    }
-    return PyObject_RichCompare(MAPPING(self), other, op);
+    return PyObject_RichCompare(MAPPING(self), other, op); /* another proxy answers in turn */
 }
 
 static void

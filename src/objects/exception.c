@@ -1928,17 +1928,17 @@ PyObject *
 PyUnstable_Exc_PrepReraiseStar(PyObject *orig, PyObject *excs)
 {
     if (orig == NULL || !PyExceptionInstance_Check(orig)) {
-        PyErr_SetString(PyExc_TypeError, "orig must be an exception");
+        PyErr_SetString(PyExc_TypeError, "orig must be an exception instance");
         return NULL;
     }
     if (excs == NULL || !PyList_Check(excs)) {
-        PyErr_SetString(PyExc_TypeError, "excs must be a list of exceptions");
+        PyErr_SetString(PyExc_TypeError, "excs must be a list of exception instances");
         return NULL;
     }
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(excs); i++) {
         PyObject *e = PyList_GET_ITEM(excs, i);
         if (e == NULL || !(PyExceptionInstance_Check(e) || Py_IsNone(e))) {
-            PyErr_Format(PyExc_TypeError, "item %zd in excs is not an exception", i);
+            PyErr_Format(PyExc_TypeError, "item %zd of excs is not an exception", i);
             return NULL;
         }
     }

@@ -770,11 +770,11 @@ extend_iter(PyListObject *self, PyObject *iterable)
 static int
 extend_list(PyListObject *self, PyObject *iterable)
 {
+    if ((PyObject *)self == iterable) { /* of any class: no iterator of it would end */
+        NJ_OWN copy = copy_range(self, 0, Py_SIZE(self));
+        return copy ? extend_array(self, copy) : -1;
+    }
     if (PyList_CheckExact(iterable) || PyTuple_CheckExact(iterable)) {
-        if ((PyObject *)self == iterable) {
-            NJ_OWN copy = copy_range(self, 0, Py_SIZE(self));
-            return copy ? extend_array(self, copy) : -1;
-        }
         return extend_array(self, iterable);
     }
     if (PyAnySet_CheckExact(iterable)) {

@@ -767,7 +767,8 @@ PyObject_RichCompareBool(PyObject *v, PyObject *w, int op)
             return 0;
         }
     }
-    if (PyUnicode_CheckExact(v) && PyUnicode_CheckExact(w) && (op == Py_EQ || op == Py_NE)) {
+    if ((op == Py_EQ || op == Py_NE) && v && w && PyUnicode_CheckExact(v) &&
+        PyUnicode_CheckExact(w)) {
         return nj_str_eq(v, w) == (op == Py_EQ);
     }
     PyObject *res = PyObject_RichCompare(v, w, op);

@@ -1372,12 +1372,12 @@ check_locale_errors(const char *errors)
 PyObject *
 PyUnicode_DecodeLocaleAndSize(const char *str, Py_ssize_t len, const char *errors)
 {
-    int escape = check_locale_errors(errors);
-    if (escape < 0) {
-        return NULL;
-    }
     if (str[len] != '\0' || strlen(str) != (size_t)len) {
         PyErr_SetString(PyExc_ValueError, "embedded null byte");
+        return NULL;
+    }
+    int escape = check_locale_errors(errors);
+    if (escape < 0) {
         return NULL;
     }
     size_t n;
@@ -1413,10 +1413,6 @@ PyUnicode_DecodeLocale(const char *str, const char *errors)
 PyObject *
 PyUnicode_EncodeLocale(PyObject *unicode, const char *errors)
 {
-    int escape = check_locale_errors(errors);
-    if (escape < 0) {
-        return NULL;
-    }
     Py_ssize_t n;
     wchar_t *w = PyUnicode_AsWideCharString(unicode, &n);
     if (w == NULL) {
@@ -1425,6 +1421,11 @@ PyUnicode_EncodeLocale(PyObject *unicode, const char *errors)
     if ((Py_ssize_t)wcslen(w) != n) {
         PyMem_Free(w);
         PyErr_SetString(PyExc_ValueError, "embedded null character");
+        return NULL;
+    }
+    int escape = check_locale_errors(errors);
+    if (escape < 0) {
+        PyMem_Free(w);
         return NULL;
     }
     size_t bad = (size_t)-1;

@@ -396,10 +396,7 @@ get_info(PyObject *exc, ErrorInfo *e)
     }
     e->size = e->what == DECODE ? PyBytes_GET_SIZE(e->object)
                                 : PyUnicode_GET_LENGTH(e->object);
-    if (e->end < e->start) {
-        e->end = e->start;
-    }
-    return 0;
+    return 0; /* and the end may lie before the start */
 }
 
 static PyObject *
@@ -441,7 +438,7 @@ PyCodec_ReplaceErrors(PyObject *exc)
     if (e.what == DECODE) {
         return answer(PyUnicode_FromOrdinal(0xfffd), e.end);
     }
-    Py_ssize_t n = e.end - e.start;
+    Py_ssize_t n = Py_MAX(e.end - e.start, 0);
     Py_UCS4 c = e.what == ENCODE ? '?' : 0xfffd;
     PyObject *r = PyUnicode_New(n, c);
     if (r != NULL && n > 0) {
@@ -536,7 +533,7 @@ PyCodec_NameReplaceErrors(PyObject *exc)
             return NULL;
         }
     }
-    return answer(nj_writer_finish(&w), e.end);
+    return answer(nj_writer_finish(&w), Py_MAX(e.start, e.end));
 }
 
 static PyObject *
@@ -547,7 +544,7 @@ surrogateescape(PyObject *exc)
         return NULL;
     }
     if (e.what == ENCODE) {
-        Py_ssize_t n = e.end - e.start;
+        Py_ssize_t n = Py_MAX(e.end - e.start, 0);
         NJ_OWN r = PyBytes_FromStringAndSize(NULL, n);
         if (r == NULL) {
             return NULL;
@@ -636,7 +633,7 @@ surrogatepass(PyObject *exc)
         return PyCodec_StrictErrors(exc);
     }
     if (e.what == ENCODE) {
-        Py_ssize_t n = e.end - e.start;
+        Py_ssize_t n = Py_MAX(e.end - e.start, 0);
         NJ_OWN r = PyBytes_FromStringAndSize(NULL, n * width);
         if (r == NULL) {
             return NULL;

@@ -467,8 +467,6 @@ init_common(PyConfig *c)
     c->int_max_str_digits = -1;
     c->use_frozen_modules = 1;
     c->cpu_count = -1;
-    c->thread_inherit_context = -1;
-    c->context_aware_warnings = -1;
     c->dev_mode = -1;
 }
 
@@ -495,7 +493,6 @@ PyConfig_InitIsolatedConfig(PyConfig *c)
     c->hash_seed = 0;
     c->tracemalloc = 0;
     c->perf_profiling = 0;
-    c->faulthandler = 0;
     c->int_max_str_digits = 4300;
     c->safe_path = 1;
     c->pathconfig_warnings = 0;
@@ -1090,20 +1087,14 @@ read_environment(PyConfig *c, const PyWideStringList *cmd_warn)
                            "PYTHON_CPU_COUNT=n option: n must be greater than 0"));
         }
     }
-    if (c->thread_inherit_context < 0) {
-        c->thread_inherit_context = 0;
-        TRY(int_option("config_init_thread_inherit_context", c, L"thread_inherit_context", "PYTHON_THREAD_INHERIT_CONTEXT", -1, 0,
-                       1, &c->thread_inherit_context,
-                       "-X thread_inherit_context=n: n is missing or invalid",
-                       "PYTHON_THREAD_INHERIT_CONTEXT=N: N is missing or invalid"));
-    }
-    if (c->context_aware_warnings < 0) {
-        c->context_aware_warnings = 0;
-        TRY(int_option("config_init_context_aware_warnings", c, L"context_aware_warnings", "PYTHON_CONTEXT_AWARE_WARNINGS", -1, 0,
-                       1, &c->context_aware_warnings,
-                       "-X context_aware_warnings=n: n is missing or invalid",
-                       "PYTHON_CONTEXT_AWARE_WARNINGS=N: N is missing or invalid"));
-    }
+    TRY(int_option("config_init_thread_inherit_context", c, L"thread_inherit_context", "PYTHON_THREAD_INHERIT_CONTEXT", -1, 0,
+                   1, &c->thread_inherit_context,
+                   "-X thread_inherit_context=n: n is missing or invalid",
+                   "PYTHON_THREAD_INHERIT_CONTEXT=N: N is missing or invalid"));
+    TRY(int_option("config_init_context_aware_warnings", c, L"context_aware_warnings", "PYTHON_CONTEXT_AWARE_WARNINGS", -1, 0,
+                   1, &c->context_aware_warnings,
+                   "-X context_aware_warnings=n: n is missing or invalid",
+                   "PYTHON_CONTEXT_AWARE_WARNINGS=N: N is missing or invalid"));
     if (xoption(c, L"no_debug_ranges") || env(use, "PYTHONNODEBUGRANGES")) {
         c->code_debug_ranges = 0;
     }

@@ -1152,8 +1152,8 @@ PyObject *
 PyImport_ImportModuleAttrString(const char *modname, const char *attr)
 {
     NJ_OWN a = PyUnicode_FromString(modname);
-    NJ_OWN b = PyUnicode_FromString(attr);
-    return a && b ? PyImport_ImportModuleAttr(a, b) : NULL;
+    NJ_OWN b = a ? PyUnicode_FromString(attr) : NULL;
+    return b ? PyImport_ImportModuleAttr(a, b) : NULL;
 }
 
 PyObject *

@@ -646,6 +646,9 @@ new_interpreter(PyThreadState **out, const PyInterpreterConfig *c, int whence)
     if (!nj_runtime.initialized) {
         return ERR("Py_Initialize must be called first");
     }
+    if (c->gil < PyInterpreterConfig_DEFAULT_GIL || c->gil > PyInterpreterConfig_OWN_GIL) {
+        return ERR("invalid interpreter config 'gil' value");
+    }
     if (!c->use_main_obmalloc && !c->check_multi_interp_extensions) {
         return ERR("per-interpreter obmalloc does not support single-phase init extension "
                    "modules");

@@ -653,13 +653,13 @@ r_byte(Reader *r)
         if (r->ptr < r->end) {
             return (unsigned char)*r->ptr++;
         }
-        PyErr_SetString(PyExc_EOFError, "EOF read where object expected");
+        PyErr_SetString(PyExc_EOFError, "EOF read where not expected");
         return -1;
     }
     if (r->readable == NULL) {
         int c = getc(r->fp);
         if (c == EOF) {
-            PyErr_SetString(PyExc_EOFError, "EOF read where object expected");
+            PyErr_SetString(PyExc_EOFError, "EOF read where not expected");
         }
         return c;
     }
@@ -706,15 +706,24 @@ r_count(Reader *r, const char *what)
     return n;
 }
 
-/* Each item takes at least one byte: refuses sizes that the data cannot hold. */
+static PyObject *r_object(Reader *r);
+
+/* Each item takes at least one byte: refuses sizes that the data cannot hold, with the
+ * error of the item that the data ends in. */
 static int
-check_room(Reader *r, Py_ssize_t n)
+check_room(Reader *r, Py_ssize_t n, const char *what)
 {
-    if (r->ptr != NULL && r->end - r->ptr < n) {
-        PyErr_SetString(PyExc_EOFError, "EOF read where object expected");
-        return -1;
+    if (r->ptr == NULL || r->end - r->ptr >= n) {
+        return 0;
     }
-    return 0;
+    PyObject *item;
+    while ((item = r_object(r)) != NULL) {
+        Py_DECREF(item);
+    }
+    if (!PyErr_Occurred()) {
+        PyErr_Format(PyExc_TypeError, "NULL object in marshal data for %s", what);
+    }
+    return -1;
 }
 
 static PyObject *
@@ -792,8 +801,6 @@ r_float_text(Reader *r, double *out)
     return *out == -1.0 && PyErr_Occurred() ? -1 : 0;
 }
 
-static PyObject *r_object(Reader *r);
-
 /* Reserves the next reference number for an object that is still being read: its index
  * plus one, 0 when the flag is not set, -1 on error. */
 static Py_ssize_t
@@ -859,7 +866,7 @@ r_str(Reader *r, Py_ssize_t n, bool ascii, bool interned)
 static PyObject *
 r_tuple(Reader *r, Py_ssize_t n, int flag)
 {
-    if (check_room(r, n) < 0) {
+    if (check_room(r, n, "tuple") < 0) {
         return NULL;
     }
     NJ_OWN v = r_ref(PyTuple_New(n), flag, r);
@@ -878,7 +885,7 @@ static PyObject *
 r_list(Reader *r, int flag)
 {
     Py_ssize_t n = r_count(r, "list");
-    if (n < 0 || check_room(r, n) < 0) {
+    if (n < 0 || check_room(r, n, "list") < 0) {
         return NULL;
     }
     NJ_OWN v = r_ref(PyList_New(n), flag, r);
@@ -917,7 +924,7 @@ static PyObject *
 r_set(Reader *r, bool frozen, int flag)
 {
     Py_ssize_t n = r_count(r, "set");
-    if (n < 0 || check_room(r, n) < 0) {
+    if (n < 0 || check_room(r, n, "set") < 0) {
         return NULL;
     }
     NJ_OWN v = NULL;
@@ -1152,6 +1159,9 @@ r_object(Reader *r)
 {
     int code = r_byte(r);
     if (code < 0) {
+        if (PyErr_ExceptionMatches(PyExc_EOFError)) {
+            PyErr_SetString(PyExc_EOFError, "EOF read where object expected");
+        }
         return NULL;
     }
     if (r->depth >= MAX_DEPTH) {

@@ -354,6 +354,10 @@ show_warning(PyObject *category, PyObject *text, PyObject *message, PyObject *fi
 static PyObject *
 module_from_filename(PyObject *filename)
 {
+    if (!PyUnicode_Check(filename)) {
+        PyErr_BadArgument();
+        return NULL;
+    }
     Py_ssize_t n = PyUnicode_GET_LENGTH(filename);
     if (n == 0) {
         return PyUnicode_FromString("<unknown>");
@@ -690,9 +694,9 @@ PyErr_WarnExplicit(PyObject *category, const char *text, const char *filename, i
                    const char *module, PyObject *registry)
 {
     NJ_OWN t = PyUnicode_FromString(text);
-    NJ_OWN f = PyUnicode_DecodeFSDefault(filename);
-    NJ_OWN m = module ? PyUnicode_FromString(module) : NULL;
-    if (!t || !f || (module && !m)) {
+    NJ_OWN f = t ? PyUnicode_DecodeFSDefault(filename) : NULL;
+    NJ_OWN m = f && module ? PyUnicode_FromString(module) : NULL;
+    if (!f || (module && !m)) {
         return -1;
     }
     return PyErr_WarnExplicitObject(category, t, f, lineno, m, registry);
@@ -706,9 +710,9 @@ PyErr_WarnExplicitFormat(PyObject *category, const char *filename, int lineno,
     va_start(va, fmt);
     NJ_OWN t = PyUnicode_FromFormatV(fmt, va);
     va_end(va);
-    NJ_OWN f = PyUnicode_DecodeFSDefault(filename);
-    NJ_OWN m = module ? PyUnicode_FromString(module) : NULL;
-    if (!t || !f || (module && !m)) {
+    NJ_OWN f = t ? PyUnicode_DecodeFSDefault(filename) : NULL;
+    NJ_OWN m = f && module ? PyUnicode_FromString(module) : NULL;
+    if (!f || (module && !m)) {
         return -1;
     }
     return PyErr_WarnExplicitObject(category, t, f, lineno, m, registry);

@@ -11,13 +11,16 @@
  * SPDX-License-Identifier: MIT
  */
 #include <Python.h>
+#include <marshal.h>
 
 #include <ctype.h>
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -418,6 +421,22 @@ call(const Function *f)
 }
 
 #include "wrappers.h"
+#include "wrappers_objects.h"
+#include "wrappers_runtime.h"
+
+static void *
+find_wrapper(const char *name)
+{
+    static const Wrapper *const all[] = {wrappers, object_wrappers, runtime_wrappers};
+    for (int i = 0; i < 3; i++) {
+        for (const Wrapper *w = all[i]; w->name; w++) {
+            if (strcmp(w->name, name) == 0) {
+                return w->address;
+            }
+        }
+    }
+    return NULL;
+}
 
 /* --- sequences ----------------------------------------------------------------------------------- */
 

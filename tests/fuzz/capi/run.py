@@ -2,13 +2,16 @@
 """run.py - random sequences of C API calls under one interpreter, or under two compared.
 
     run.py NAJA [REFERENCE] [--seed N] [--first N] [--count N] [--include DIR] [--jobs N]
+    run.py --functions
 
 With a reference: prints what differs, grouped by the function that came out differently. Without: compares with
-expected.txt.gz (see --record) and ends with `N passed, N failed'. ../README.md says more.
+expected.txt.gz (see --record) and ends with `N passed, N failed'. --functions prints which functions of the API are
+never called. ../README.md says more.
 """
 import argparse
 import collections
 import concurrent.futures
+import csv
 import gzip
 import os
 import re
@@ -30,6 +33,7 @@ with open(sys.argv[2] + '/functions.txt') as f:
     table = [tuple(l.split()) for l in f if l.strip() and l[0] != '#']
 capifuzz.run(objects.MAKERS, objects.GROUPS, table, *map(int, sys.argv[3:6]), sys.argv[6])
 """
+API = 'abi3', 'abi3-abionly', 'public', 'private-used'
 # What may differ: parts of the text that say how an interpreter is made.
 ALIKE = [
     (re.compile(r"<module '([\w.]+)' (?:[^>]*>|.*?\.\.\.)"), r"<module '\1'>"),
@@ -82,6 +86,25 @@ def run_all(python, tmp, a):
     return lines
 
 
+def print_functions():
+    """Of the API (tests/abi/symbols.tsv without internal names), the functions that no sequence calls, and the counts."""
+    with open(os.path.join(HERE, '../../abi/symbols.tsv'), newline='') as f:
+        api = [r for r in csv.DictReader(f, delimiter='\t') if r['class'] in API]
+    called = set()
+    for name in ('functions.txt', 'wrappers.h', 'wrappers_objects.h', 'wrappers_runtime.h'):
+        with open(os.path.join(HERE, name)) as f:
+            text = f.read()
+        if name == 'functions.txt':
+            called |= {line.split()[0] for line in text.splitlines() if line.strip()}
+        else:
+            text = re.sub(r'(?m)^PyAPI_FUNC.*', '', text)
+            called |= set(re.findall(r'\b(_?Py\w+)\)?\(', text)) | set(re.findall(r'AS_INT\((\w+)', text))
+    functions = {r['name'] for r in api if r['kind'] == 'function'}
+    for name in sorted(functions - called):
+        print(name)
+    print(f'{len(functions & called)} of {len(functions)} functions are called, of {len(api)} symbols')
+
+
 def first_difference(got, want):
     """The function called when two lines part, and both calls."""
     g, w = (re.split(r' \| (?=\w+\()', text) for text in (got, want))
@@ -120,16 +143,22 @@ def compare(got, want, known, show):
 
 def main():
     ap = argparse.ArgumentParser()
-    ap.add_argument('naja')
+    ap.add_argument('naja', nargs='?')
     ap.add_argument('reference', nargs='?')
     ap.add_argument('--seed', type=int, default=1)
     ap.add_argument('--first', type=int, default=0)
-    ap.add_argument('--count', type=int, default=2000)
+    ap.add_argument('--count', type=int, default=2500)
     ap.add_argument('--jobs', type=int, default=2)
     ap.add_argument('--show', type=int, default=2, help='examples per function')
     ap.add_argument('--include', default=os.environ.get('NAJA_INCLUDE'))
+    ap.add_argument('--functions', action='store_true')
     ap.add_argument('--record', action='store_true', help='write expected.txt.gz from the reference')
     a = ap.parse_args()
+    if a.functions:
+        print_functions()
+        return 0
+    if not a.naja:
+        ap.error('which interpreter?')
     include = a.include or os.path.join(os.path.dirname(a.naja), '../include/python3.14')
     with tempfile.TemporaryDirectory() as tmp:
         build(tmp, include)

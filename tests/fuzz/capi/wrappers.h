@@ -727,39 +727,32 @@ fz_kind_data(int kind, const char *s, Py_ssize_t n)
     return kind == 2 || kind == 4 ? Py_NewRef(Py_None) : PyUnicode_FromKindAndData(kind, s, n);
 }
 
+typedef struct Wrapper {
+    const char *name;
+    void *address;
+} Wrapper;
+
+static const Wrapper wrappers[] = {
 #define W(f) {#f, (void *)(f)}
 #define R(f) {#f, (void *)fz_##f}
-static void *
-find_wrapper(const char *name)
-{
-    static const struct {
-        const char *name;
-        void *address;
-    } all[] = {
-        W(fz_list_new), W(fz_tuple_new), W(fz_unicode_new), W(fz_bytearray_resize), W(fz_bytes_resize),
-        W(fz_tuple_resize), R(PyNumber_Lshift), R(PyNumber_InPlaceLshift), R(PyNumber_Power),
-        R(PyNumber_InPlacePower), W(fz_build), W(fz_build_bad), W(fz_parse_b), W(fz_parse_B), W(fz_parse_h),
-        W(fz_parse_H), W(fz_parse_i), W(fz_parse_I), W(fz_parse_l), W(fz_parse_k), W(fz_parse_L), W(fz_parse_K),
-        W(fz_parse_n), W(fz_parse_f), W(fz_parse_d), W(fz_parse_C), W(fz_parse_c), W(fz_parse_p), W(fz_parse_s),
-        W(fz_parse_z), W(fz_parse_y), W(fz_parse_O), W(fz_parse_opt), W(fz_parse_dict), W(fz_parse_U),
-        W(fz_parse_S), W(fz_parse_Y), W(fz_parse_bad), W(fz_parse_message), W(fz_parse_nested), W(fz_parse_buffer),
-        W(fz_parse_text_size), W(fz_parse_encoded), W(fz_parse_keywords), W(fz_unpack), W(fz_format),
-        W(fz_bytes_format), W(fz_err_format), W(fz_warn_format), W(fz_call_function), W(fz_call_method),
-        W(fz_call_objs), W(fz_call_method_objs), W(fz_vectorcall), W(fz_vectorcall_kw), W(fz_vectorcall_dict),
-        W(fz_vectorcall_method), W(fz_call), W(fz_native_bytes), W(fz_from_native_bytes),
-        W(fz_from_unsigned_native_bytes), R(PyLong_AsInt32), R(PyLong_AsUInt32), R(PyLong_AsInt64),
-        R(PyLong_AsUInt64), W(fz_long_from_string), W(fz_long_export), W(fz_complex), W(fz_string_to_double),
-        W(fz_double_to_string), W(fz_pack), W(fz_get_buffer), W(fz_contiguous), W(fz_memory), W(fz_get_contiguous),
-        W(fz_bytes_as), W(fz_capsule), W(fz_capsule_pointer), W(fz_capsule_import), W(fz_frame), W(fz_send),
-        W(fz_pack_tuple), W(fz_from_spec), W(fz_run_string), W(fz_compile), W(fz_slice_unpack), W(fz_writer),
-        W(fz_wide), W(fz_ucs4), W(fz_kind_data),
-    };
-    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-        if (strcmp(all[i].name, name) == 0) {
-            return all[i].address;
-        }
-    }
-    return NULL;
-}
+    W(fz_list_new), W(fz_tuple_new), W(fz_unicode_new), W(fz_bytearray_resize), W(fz_bytes_resize),
+    W(fz_tuple_resize), R(PyNumber_Lshift), R(PyNumber_InPlaceLshift), R(PyNumber_Power),
+    R(PyNumber_InPlacePower), W(fz_build), W(fz_build_bad), W(fz_parse_b), W(fz_parse_B), W(fz_parse_h),
+    W(fz_parse_H), W(fz_parse_i), W(fz_parse_I), W(fz_parse_l), W(fz_parse_k), W(fz_parse_L), W(fz_parse_K),
+    W(fz_parse_n), W(fz_parse_f), W(fz_parse_d), W(fz_parse_C), W(fz_parse_c), W(fz_parse_p), W(fz_parse_s),
+    W(fz_parse_z), W(fz_parse_y), W(fz_parse_O), W(fz_parse_opt), W(fz_parse_dict), W(fz_parse_U),
+    W(fz_parse_S), W(fz_parse_Y), W(fz_parse_bad), W(fz_parse_message), W(fz_parse_nested), W(fz_parse_buffer),
+    W(fz_parse_text_size), W(fz_parse_encoded), W(fz_parse_keywords), W(fz_unpack), W(fz_format),
+    W(fz_bytes_format), W(fz_err_format), W(fz_warn_format), W(fz_call_function), W(fz_call_method),
+    W(fz_call_objs), W(fz_call_method_objs), W(fz_vectorcall), W(fz_vectorcall_kw), W(fz_vectorcall_dict),
+    W(fz_vectorcall_method), W(fz_call), W(fz_native_bytes), W(fz_from_native_bytes),
+    W(fz_from_unsigned_native_bytes), R(PyLong_AsInt32), R(PyLong_AsUInt32), R(PyLong_AsInt64),
+    R(PyLong_AsUInt64), W(fz_long_from_string), W(fz_long_export), W(fz_complex), W(fz_string_to_double),
+    W(fz_double_to_string), W(fz_pack), W(fz_get_buffer), W(fz_contiguous), W(fz_memory), W(fz_get_contiguous),
+    W(fz_bytes_as), W(fz_capsule), W(fz_capsule_pointer), W(fz_capsule_import), W(fz_frame), W(fz_send),
+    W(fz_pack_tuple), W(fz_from_spec), W(fz_run_string), W(fz_compile), W(fz_slice_unpack), W(fz_writer),
+    W(fz_wide), W(fz_ucs4), W(fz_kind_data),
 #undef W
 #undef R
+    {NULL, NULL},
+};

@@ -83,20 +83,20 @@ def outcomes(xml):
     return cases
 
 
-def one_side(side, python, name, spec, out):
-    """What happened on one side: dict(version, install, imports, rc, cases, output, wall)."""
+def install(side, python, name, spec, out):
+    """Its requirements in a fresh venv: dict(version, install, imports, ...), the folder, the log, the venv's python."""
     base = os.path.join(out, side, name)
     shutil.rmtree(base, ignore_errors=True)
     os.makedirs(base)
     log = os.path.join(base, 'log')
     venv = os.path.join(base, 'venv')
+    py = os.path.join(venv, 'bin', 'python')
     r = dict(spec=spec, version='', install=False, imports=False, rc=None, cases={}, output='', wall=0.0)
     if run([python, '-m', 'venv', venv], log) != 0:
-        return r
-    py = os.path.join(venv, 'bin', 'python')
+        return r, base, log, py
     wanted = spec.get('require', [name]) + (['pytest'] if 'pytest' in spec else []) + spec.get('extra', [])
     if run([py, '-m', 'pip', 'install', '-q', '--prefer-binary', *wanted], log, timeout=1800) != 0:
-        return r
+        return r, base, log, py
     r['install'] = True
     code = f'import importlib.metadata as m; print(m.version({name!r}))'
     r['version'] = subprocess.run([py, '-c', code], capture_output=True, text=True, cwd=base).stdout.strip()
@@ -111,6 +111,15 @@ def one_side(side, python, name, spec, out):
             elif os.path.exists(os.path.join(source, part)):
                 os.makedirs(os.path.dirname(os.path.join(work, part)), exist_ok=True)
                 shutil.copy(os.path.join(source, part), os.path.join(work, part))
+    return r, base, log, py
+
+
+def one_side(side, python, name, spec, out):
+    """What happened on one side: dict(version, install, imports, rc, cases, output, wall)."""
+    r, base, log, py = install(side, python, name, spec, out)
+    if not r['install']:
+        return r
+    work = os.path.join(base, 'work')
     if 'before' in spec and run(['sh', '-ec', spec['before']], log, cwd=work, timeout=120) != 0:
         raise SystemExit(f'{name}: what goes before its tests failed, see {log}')
     start = time.time()
@@ -201,7 +210,7 @@ def main():
     os.makedirs(a.out, exist_ok=True)
 
     def work(name):
-        spec = {k: v for k, v in table[name].items() if k != 'reason'}
+        spec = {k: v for k, v in table[name].items() if k not in ('reason', 'leaks')}
         kept = os.path.join(a.out, 'ref', name, 'result.json')
         ref = json.load(open(kept)) if os.path.exists(kept) else {}
         if ref.get('spec') != spec:
@@ -225,4 +234,5 @@ def main():
     return 0 if all(results) else 1
 
 
-sys.exit(main())
+if __name__ == '__main__':
+    sys.exit(main())

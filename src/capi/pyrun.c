@@ -730,7 +730,7 @@ read_statement(FILE *fp, PyObject *filename, int cf_flags, char **out, size_t *s
                 rc = 11;
             }
             else {
-                fputc('\n', stderr);
+                PySys_WriteStderr("\n");
             }
             break;
         }
@@ -767,6 +767,18 @@ read_statement(FILE *fp, PyObject *filename, int cf_flags, char **out, size_t *s
     return rc;
 }
 
+/* A name for one statement: <stdin-5>, or file-5. */
+static PyObject *
+numbered(PyObject *filename)
+{
+    Py_ssize_t n = PyUnicode_GET_LENGTH(filename);
+    bool closes = n && PyUnicode_READ_CHAR(filename, n - 1) == '>';
+    NJ_OWN stem = PyUnicode_Substring(filename, 0, n - closes);
+    return stem ? PyUnicode_FromFormat("%U-%zd%s", stem, nj_interp()->rt.n_interactive++,
+                                       closes ? ">" : "")
+                : NULL;
+}
+
 /* One statement from fp. 0 done, -1 exception (set), 11 end of input. */
 static int
 interactive_one(FILE *fp, PyObject *filename, PyCompilerFlags *flags)
@@ -780,6 +792,7 @@ interactive_one(FILE *fp, PyObject *filename, PyCompilerFlags *flags)
     int rc = read_statement(fp, filename, flags->cf_flags, &read, &n);
     NJ_OWN_MEM(char) text = read;
     if (rc || !text) {
+        nj_interp()->rt.n_interactive += rc == 0; /* an empty line is a statement, too */
         return rc;
     }
     /* errors of the grammar name the file; what compiles gets a name of its own, under which
@@ -791,9 +804,7 @@ interactive_one(FILE *fp, PyObject *filename, PyCompilerFlags *flags)
     if (!ast) {
         return -1;
     }
-    NJ_OWN name = PyUnicode_EqualToUTF8(filename, "<stdin>")
-                      ? PyUnicode_FromFormat("<stdin-%zd>", nj_interp()->rt.n_interactive++)
-                      : Py_NewRef(filename);
+    NJ_OWN name = numbered(filename);
     if (!name) {
         return -1;
     }
@@ -865,7 +876,7 @@ interactive_loop(FILE *fp, PyObject *filename, PyCompilerFlags *flags)
     for (;;) {
         int rc = interactive_one(fp, filename, flags);
         if (rc == 11) {
-            fputc('\n', stderr);
+            PySys_WriteStderr("\n");
             return 0;
         }
         if (rc == -1) {

@@ -243,9 +243,8 @@ PyErr_Restore(PyObject *type, PyObject *value, PyObject *tb)
         }
     }
     PyObject *exc;
-    if (value && PyExceptionInstance_Check(value) &&
-        PyType_IsSubtype(Py_TYPE(value), (PyTypeObject *)type)) {
-        exc = value;
+    if (value && PyExceptionInstance_Check(value) && Py_IS_TYPE(value, (PyTypeObject *)type)) {
+        exc = value; /* an instance of a subclass becomes an argument, unlike elsewhere */
     }
     else {
         exc = make_exception(type, value);

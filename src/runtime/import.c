@@ -249,6 +249,11 @@ PyImport_ExecCodeModuleObject(PyObject *name, PyObject *co, PyObject *path,
         return NULL;
     }
     PyObject *d = PyModule_GetDict(mod);
+    if (!PyCode_Check(co)) {
+        remove_module(name);
+        PyErr_Format(PyExc_TypeError, "expected code object, got %.200s", Py_TYPE(co)->tp_name);
+        return NULL;
+    }
     if (!path) {
         path = ((PyCodeObject *)co)->co_filename;
     }

@@ -21,7 +21,9 @@ PyMonitoring_EnterScope(PyMonitoringState *state_array, uint64_t *version,
         return 0;
     }
     for (Py_ssize_t i = 0; i < length; i++) {
-        state_array[i].active = m->tools[event_types[i]] & ((1 << USER_TOOLS) - 1);
+        /* C_RETURN and C_RAISE go with the calls of the evaluator alone */
+        bool own = event_types[i] < PY_MONITORING_EVENT_C_RETURN;
+        state_array[i].active = own ? m->tools[event_types[i]] & ((1 << USER_TOOLS) - 1) : 0;
     }
     *version = m->version + 1; /* 0 is the caller's "never" */
     return 0;

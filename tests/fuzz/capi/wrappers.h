@@ -201,7 +201,9 @@ static PyObject *
 fz_parse_nested(PyObject *o)
 {
     PyObject *t = as_tuple(o), *a, *b, *r = NULL;
-    if (t && PyArg_ParseTuple(t, "(OO):nested", &a, &b)) {
+    PyObject *inner = t && PyTuple_GET_SIZE(t) ? PyTuple_GET_ITEM(t, 0) : Py_None;
+    int keeps = !PySequence_Check(inner) || PyTuple_Check(inner) || PyList_Check(inner); /* items that are borrowed */
+    if (t && keeps && PyArg_ParseTuple(t, "(OO):nested", &a, &b)) {
         r = PyTuple_Pack(2, b, a);
     }
     Py_XDECREF(t);

@@ -648,7 +648,7 @@ fz_import_more(PyObject *o, const char *name, int which)
 static PyObject *
 fz_exec_module(PyObject *code, PyObject *name, int which)
 {
-    if (!code || !name || !PyUnicode_Check(name)) {
+    if (!code || !PyCode_Check(code) || !name || !PyUnicode_Check(name)) { /* not checked by the API */
         return NONE;
     }
     PyObject *full = PyUnicode_FromFormat("capifuzz_%d", which % 4);
@@ -1140,6 +1140,485 @@ fz_versions(int a, int b, int c)
                          Py_IsFinalizing(), Py_GetPlatform());
 }
 
+/* --- events, hooks, signals ---------------------------------------------------------------------- */
+
+static const char *const event_names[] = {"PY_START", "PY_RESUME", "PY_RETURN", "PY_YIELD", "CALL", "LINE", "JUMP",
+                                          "BRANCH_LEFT", "BRANCH_RIGHT", "C_RETURN", "C_RAISE", "PY_THROW", "RAISE", "RERAISE",
+                                          "EXCEPTION_HANDLED", "PY_UNWIND", "STOP_ITERATION"};
+static const uint8_t event_numbers[] = {
+    PY_MONITORING_EVENT_PY_START,     PY_MONITORING_EVENT_PY_RESUME,   PY_MONITORING_EVENT_PY_RETURN,
+    PY_MONITORING_EVENT_PY_YIELD,     PY_MONITORING_EVENT_CALL,        PY_MONITORING_EVENT_LINE,
+    PY_MONITORING_EVENT_JUMP,         PY_MONITORING_EVENT_BRANCH_LEFT, PY_MONITORING_EVENT_BRANCH_RIGHT,
+    PY_MONITORING_EVENT_C_RETURN,     PY_MONITORING_EVENT_C_RAISE,     PY_MONITORING_EVENT_PY_THROW,
+    PY_MONITORING_EVENT_RAISE,        PY_MONITORING_EVENT_RERAISE,     PY_MONITORING_EVENT_EXCEPTION_HANDLED,
+    PY_MONITORING_EVENT_PY_UNWIND,    PY_MONITORING_EVENT_STOP_ITERATION};
+
+static int
+fire(int which, PyMonitoringState *state, PyObject *code, PyObject *a)
+{
+    switch (which) {
+    case 0: return _PyMonitoring_FirePyStartEvent(state, code, 2);
+    case 1: return _PyMonitoring_FirePyResumeEvent(state, code, 2);
+    case 2: return _PyMonitoring_FirePyReturnEvent(state, code, 2, a);
+    case 3: return _PyMonitoring_FirePyYieldEvent(state, code, 2, a);
+    case 4: return _PyMonitoring_FireCallEvent(state, code, 2, a, a);
+    case 5: return _PyMonitoring_FireLineEvent(state, code, 2, 7);
+    case 6: return _PyMonitoring_FireJumpEvent(state, code, 2, a);
+    case 7: return _PyMonitoring_FireBranchLeftEvent(state, code, 2, a);
+    case 8: return _PyMonitoring_FireBranchRightEvent(state, code, 2, a);
+    case 9: return _PyMonitoring_FireCReturnEvent(state, code, 2, a);
+    case 10: return _PyMonitoring_FireCRaiseEvent(state, code, 2);
+    case 11: return _PyMonitoring_FirePyThrowEvent(state, code, 2);
+    case 12: return _PyMonitoring_FireRaiseEvent(state, code, 2);
+    case 13: return _PyMonitoring_FireReraiseEvent(state, code, 2);
+    case 14: return _PyMonitoring_FireExceptionHandledEvent(state, code, 2);
+    case 15: return _PyMonitoring_FirePyUnwindEvent(state, code, 2);
+    default: return _PyMonitoring_FireStopIterationEvent(state, code, 2, a);
+    }
+}
+
+/* One event with a tool that wants it: what its callback is called with. */
+static PyObject *
+fz_fire(PyObject *code, PyObject *a, int answer)
+{
+    if (!code || !PyCode_Check(code) || !a) {
+        return NONE;
+    }
+    int which = below(17);
+    put("[%s]", event_names[which]);
+    static const char source[] =
+        "import sys\nm = sys.monitoring\nevent = getattr(m.events, name)\nseen = []\n"
+        "def callback(code, *args):\n    seen.append([type(x).__name__ for x in args])\n"
+        "    if answer == 1: return m.DISABLE\n    if answer == 2: raise KeyError('callback')\n"
+        "m.use_tool_id(3, 'capifuzz')\nm.register_callback(3, event, callback)\n";
+    static const char enable[] = "m.set_events(3, m.events.CALL | m.events.C_RETURN | m.events.C_RAISE if name[:2] == 'C_' else event)";
+    PyObject *g = Py_BuildValue("{sssi}", "name", event_names[which], "answer", answer % 3);
+    PyObject *ok = PyRun_String(source, Py_file_input, g, g);
+    Py_XDECREF(ok);
+    ok = ok ? PyRun_String(enable, Py_single_input, g, g) : NULL;
+    Py_XDECREF(ok);
+    PyMonitoringState state = {0};
+    uint64_t version = 0;
+    int rc = -7, again = -7;
+    if (ok && PyMonitoring_EnterScope(&state, &version, &event_numbers[which], 1) == 0) {
+        int exceptional = which >= 10 && which < 16;
+        if (exceptional) {
+            PyErr_SetString(PyExc_ValueError, "fired");
+        }
+        rc = state.active ? fire(which, &state, code, a) : -8;
+        PyObject *exc = PyErr_GetRaisedException();
+        put("{%s}", exc ? Py_TYPE(exc)->tp_name : "none");
+        Py_XDECREF(exc);
+        if (exceptional) {
+            PyErr_SetString(PyExc_ValueError, "fired");
+        }
+        again = state.active ? fire(which, &state, code, a) : -8;
+        PyErr_Clear();
+        PyMonitoring_ExitScope();
+    }
+    PyObject *exc = PyErr_GetRaisedException();
+    ok = PyRun_String("m.set_events(3, 0); m.register_callback(3, event, None); m.free_tool_id(3); m.restart_events()",
+                      Py_file_input, g, g);
+    Py_XDECREF(ok);
+    PyErr_Clear();
+    PyObject *r = exc ? NULL : Py_BuildValue("iiO", rc, again, PyDict_GetItemString(g, "seen"));
+    Py_DECREF(g);
+    PyErr_SetRaisedException(exc);
+    return r;
+}
+
+PyAPI_FUNC(PyObject *) _PyEval_EvalFrameDefault(PyThreadState *, struct _PyInterpreterFrame *, int);
+static PyObject *hooked;
+
+static PyObject *
+eval_hook(PyThreadState *t, struct _PyInterpreterFrame *f, int throwing)
+{
+    PyObject *code = PyUnstable_InterpreterFrame_GetCode(f);
+    if (hooked && PyList_GET_SIZE(hooked) < 5) {
+        PyObject *e = Py_BuildValue("Nii", PyObject_GetAttrString(code, "co_name"), PyUnstable_InterpreterFrame_GetLasti(f) < 2,
+                                    PyUnstable_InterpreterFrame_GetLine(f) > 0);
+        PyList_Append(hooked, e);
+        Py_XDECREF(e);
+    }
+    Py_DECREF(code);
+    return _PyEval_EvalFrameDefault(t, f, throwing);
+}
+
+static PyObject *
+fz_eval_hook(PyObject *f, PyObject *arg)
+{
+    if (!f || !arg) {
+        return NONE;
+    }
+    PyInterpreterState *i = PyInterpreterState_Get();
+    _PyFrameEvalFunction old = _PyInterpreterState_GetEvalFrameFunc(i);
+    hooked = PyList_New(0);
+    _PyInterpreterState_SetEvalFrameFunc(i, eval_hook);
+    int is = _PyInterpreterState_GetEvalFrameFunc(i) == eval_hook;
+    PyObject *x = PyObject_CallOneArg(f, arg);
+    PyObject *exc = PyErr_GetRaisedException();
+    _PyInterpreterState_SetEvalFrameFunc(i, old);
+    PyObject *r = Py_BuildValue("iOs", is, hooked, exc ? Py_TYPE(exc)->tp_name : "");
+    Py_CLEAR(hooked);
+    Py_XDECREF(exc);
+    Py_XDECREF(x);
+    return r;
+}
+
+static PyObject *
+fz_signals(int n)
+{
+    int a = PyErr_SetInterruptEx(n == 2 ? 2 : n < 60 ? 0 : n);
+    int b = PyErr_CheckSignals();
+    PyObject *exc = PyErr_GetRaisedException();
+    PyOS_sighandler_t h = PyOS_getsig(10), old = PyOS_setsig(10, h);
+    PyObject *r = Py_BuildValue("iisi", a, b, exc ? Py_TYPE(exc)->tp_name : "", old == h);
+    Py_XDECREF(exc);
+    return r;
+}
+
+static int audited;
+static int
+audit_hook(const char *event, PyObject *args, void *data)
+{
+    audited += strcmp(event, "capifuzz.event") == 0 ? (int)PyTuple_GET_SIZE(args) + 1 : 0;
+    return 0;
+}
+
+static PyObject *
+fz_audit_hook(PyObject *o)
+{
+    static int added;
+    if (!added && (added = 1, PySys_AddAuditHook(audit_hook, NULL)) < 0) {
+        return NULL;
+    }
+    audited = 0;
+    int rc = o ? PySys_Audit("capifuzz.event", "Oi", o, 5) : PySys_Audit("capifuzz.event", NULL);
+    return rc < 0 ? NULL : PyLong_FromLong(audited);
+}
+
+static PyObject *code_events;
+static int
+watch_code(PyCodeEvent event, PyCodeObject *c)
+{
+    PyObject *name = Py_NewRef(c->co_name);
+    if (code_events && PyUnicode_CompareWithASCIIString(name, "watched") == 0) {
+        PyObject *e = PyLong_FromLong(event);
+        PyList_Append(code_events, e);
+        Py_XDECREF(e);
+    }
+    Py_DECREF(name);
+    return 0;
+}
+
+static PyObject *
+fz_code_watcher(PyObject *name, int wrong)
+{
+    int id = PyCode_AddWatcher(watch_code);
+    code_events = PyList_New(0);
+    Py_XDECREF(PyCode_NewEmpty("f", "watched", 3));
+    PyErr_Clear();
+    int rc = PyCode_ClearWatcher(wrong == 3 ? 77 : wrong == 4 ? -1 : id);
+    PyObject *r = rc < 0 ? NULL : Py_NewRef(code_events);
+    PyObject *exc = PyErr_GetRaisedException();
+    PyCode_ClearWatcher(id);
+    PyErr_Clear();
+    Py_CLEAR(code_events);
+    PyErr_SetRaisedException(exc);
+    return r;
+}
+
+/* --- objects of our own -------------------------------------------------------------------------- */
+
+typedef struct Held {
+    PyObject_VAR_HEAD
+    PyObject *items[1];
+} Held;
+
+static int finalized;
+static int
+held_traverse(PyObject *o, visitproc visit, void *arg)
+{
+    for (Py_ssize_t i = 0; i < Py_SIZE(o); i++) {
+        Py_VISIT(((Held *)o)->items[i]);
+    }
+    Py_VISIT(Py_TYPE(o));
+    return 0;
+}
+static int
+held_clear(PyObject *o)
+{
+    for (Py_ssize_t i = 0; i < Py_SIZE(o); i++) {
+        Py_CLEAR(((Held *)o)->items[i]);
+    }
+    return 0;
+}
+static void held_finalize(PyObject *o) { finalized++; }
+static void
+held_dealloc(PyObject *o)
+{
+    if (PyObject_CallFinalizerFromDealloc(o) < 0) {
+        return;
+    }
+    PyTypeObject *type = Py_TYPE(o);
+    PyObject_GC_UnTrack(o);
+    held_clear(o);
+    PyObject_GC_Del(o);
+    Py_DECREF(type);
+}
+
+static PyTypeObject *
+held_type(void)
+{
+    static PyTypeObject *type;
+    if (!type) {
+        static PyType_Slot slots[] = {{Py_tp_traverse, held_traverse}, {Py_tp_clear, held_clear}, {Py_tp_dealloc, held_dealloc},
+                                      {Py_tp_finalize, held_finalize}, {0, NULL}};
+        static PyType_Spec spec = {"capifuzz.Held", offsetof(Held, items), sizeof(PyObject *),
+                                   Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC, slots};
+        type = (PyTypeObject *)PyType_FromSpec(&spec);
+    }
+    return type;
+}
+
+static PyObject *
+fz_gc_object(PyObject *o, int n, int which)
+{
+    finalized = 0;
+    n = n % 5 < 0 ? 0 : n % 5;
+    Held *h = PyObject_GC_NewVar(Held, held_type(), n);
+    if (!h) {
+        return NULL;
+    }
+    memset(h->items, 0, n * sizeof(PyObject *));
+    if (which & 1) {
+        Held *grown = PyObject_GC_Resize(Held, h, n + 2);
+        h = grown ? grown : h;
+        memset(h->items + n, 0, grown ? 2 * sizeof(PyObject *) : 0);
+    }
+    int before = PyObject_GC_IsTracked((PyObject *)h);
+    PyObject_GC_Track(h);
+    if (Py_SIZE(h)) {
+        h->items[0] = which & 2 ? Py_NewRef(h) : Py_XNewRef(o);
+    }
+    if (which & 4) {
+        PyObject_CallFinalizer((PyObject *)h);
+    }
+    PyObject *r = Py_BuildValue("iiii", before, PyObject_GC_IsTracked((PyObject *)h), PyObject_GC_IsFinalized((PyObject *)h),
+                                (int)Py_SIZE(h));
+    Py_DECREF(h);
+    PyGC_Collect();
+    return r ? Py_BuildValue("Ni", r, finalized) : NULL;
+}
+
+static PyObject *
+fz_init(int n)
+{
+    static PyTypeObject *type;
+    if (!type) {
+        static PyType_Slot slots[] = {{0, NULL}};
+        static PyType_Spec spec = {"capifuzz.Plain", sizeof(PyVarObject), 8, Py_TPFLAGS_DEFAULT, slots};
+        type = (PyTypeObject *)PyType_FromSpec(&spec);
+    }
+    n &= 7;
+    PyVarObject *v = PyObject_InitVar(PyObject_Malloc(sizeof(PyVarObject) + 8 * n), type, n);
+    PyVarObject *w = PyObject_NewVar(PyVarObject, type, n);
+    PyObject *r = Py_BuildValue("nnnn", Py_SIZE(v), Py_REFCNT(v), Py_SIZE(w), Py_REFCNT(w));
+    Py_DECREF(v);
+    Py_DECREF(w);
+    return r;
+}
+
+static PyObject *
+fz_extra_data(PyObject *o, int n)
+{
+    if (!o) {
+        return NONE;
+    }
+    PyTypeObject *type = held_type();
+    Held *h = (Held *)PyUnstable_Object_GC_NewWithExtraData(type, n & 63);
+    if (!h) {
+        return NULL;
+    }
+    PyObject *r = Py_BuildValue("nii", Py_SIZE(h), PyObject_GC_IsTracked((PyObject *)h),
+                                PyUnstable_Object_EnableDeferredRefcount((PyObject *)h));
+    Py_DECREF(h);
+    return r;
+}
+
+static PyObject *
+fz_ready(PyTypeObject *base, PyObject *bases, int which)
+{
+    PyTypeObject *t = calloc(1, sizeof *t); /* static types live for ever */
+    Py_SET_REFCNT(t, 1);
+    t->tp_name = which & 1 ? "capifuzz.Static" : "Static";
+    t->tp_basicsize = which & 2 ? 0 : base->tp_basicsize;
+    t->tp_itemsize = base->tp_itemsize;
+    t->tp_base = base;
+    t->tp_flags = Py_TPFLAGS_DEFAULT | (which & 4 ? Py_TPFLAGS_BASETYPE : 0);
+    if (base->tp_flags & Py_TPFLAGS_HEAPTYPE) {
+        return NONE; /* kept by nobody */
+    }
+    if (PyType_Ready(t) < 0) {
+        return NULL;
+    }
+    return Py_BuildValue("NNNn", PyObject_GetAttrString((PyObject *)t, "__mro__"), PyObject_GetAttrString((PyObject *)t, "__module__"),
+                         PyObject_GetAttrString((PyObject *)t, "__base__"), t->tp_basicsize);
+}
+
+static PyObject *
+fz_structseq_init(int which)
+{
+    static PyStructSequence_Field fields[] = {{"one", "doc"}, {NULL, NULL}, {"three", NULL}, {NULL}};
+    fields[1].name = PyStructSequence_UnnamedField;
+    static PyStructSequence_Desc desc = {"capifuzz.StaticSeq", NULL, fields, 2};
+    static PyTypeObject types[2];
+    static int ready;
+    if (!ready && (ready = 1, PyStructSequence_InitType2(&types[0], &desc)) < 0) {
+        return NULL;
+    }
+    PyObject *s = PyStructSequence_New(&types[0]);
+    for (int i = 0; i < 3; i++) {
+        PyStructSequence_SetItem(s, i, PyLong_FromLong(i + which));
+    }
+    PyObject *r = Py_BuildValue("NnN", PyObject_Repr(s), PyTuple_Size(s), PyObject_GetAttrString(s, "three"));
+    Py_DECREF(s);
+    return r;
+}
+
+/* --- what is taken and put back ------------------------------------------------------------------- */
+
+PyAPI_FUNC(void) _PyEval_StopTheWorld(PyInterpreterState *);
+PyAPI_FUNC(void) _PyEval_StartTheWorld(PyInterpreterState *);
+PyAPI_FUNC(void) PySys_SetPath(const wchar_t *);
+PyAPI_FUNC(void) PySys_AddWarnOption(const wchar_t *);
+PyAPI_FUNC(void) PyUnicode_InternImmortal(PyObject **);
+
+static PyObject *
+fz_put_back(int which, const char *text)
+{
+    switch (which % 10) {
+    case 0: {
+        int old = Py_GetRecursionLimit();
+        Py_SetRecursionLimit(old + 10);
+        int now = Py_GetRecursionLimit();
+        Py_SetRecursionLimit(old);
+        return PyLong_FromLong(now - old);
+    }
+    case 1: {
+        PyMemAllocatorEx a, b;
+        PyMem_GetAllocator(which & 16 ? PYMEM_DOMAIN_OBJ : PYMEM_DOMAIN_RAW, &a);
+        PyMem_SetAllocator(which & 16 ? PYMEM_DOMAIN_OBJ : PYMEM_DOMAIN_RAW, &a);
+        PyMem_GetAllocator(which & 16 ? PYMEM_DOMAIN_OBJ : PYMEM_DOMAIN_RAW, &b);
+        return PyBool_FromLong(memcmp(&a, &b, sizeof a) == 0);
+    }
+    case 2: {
+        PyObjectArenaAllocator a, b;
+        PyObject_GetArenaAllocator(&a);
+        PyObject_SetArenaAllocator(&a);
+        PyObject_GetArenaAllocator(&b);
+        return PyBool_FromLong(a.alloc == b.alloc && a.free == b.free && a.ctx == b.ctx);
+    }
+    case 3: {
+        size_t old = PyThread_get_stacksize();
+        int a = PyThread_set_stacksize(1 << 20), b = PyThread_set_stacksize(7);
+        size_t now = PyThread_get_stacksize();
+        PyThread_set_stacksize(old);
+        return Py_BuildValue("iin", a, b, (Py_ssize_t)now);
+    }
+    case 4:
+        PyOS_BeforeFork();
+        PyOS_AfterFork_Parent();
+        return NONE;
+    case 5: {
+        _PyEval_StopTheWorld(PyInterpreterState_Get());
+        _PyEval_StartTheWorld(PyInterpreterState_Get());
+        return NONE;
+    }
+    case 6: {
+        PyObject *old = Py_XNewRef(PySys_GetObject("argv")), *path = PyList_GetSlice(PySys_GetObject("path"), 0, 1000);
+        wchar_t *argv[] = {L"prog", L"arg"};
+        PySys_SetArgvEx(2, argv, 0);
+        PyObject *now = Py_XNewRef(PySys_GetObject("argv"));
+        PySys_SetPath(L"/one:/two");
+        PyObject *p = Py_XNewRef(PySys_GetObject("path"));
+        PySys_SetObject("argv", old);
+        PySys_SetObject("path", path);
+        Py_XDECREF(old);
+        Py_XDECREF(path);
+        return Py_BuildValue("NN", now, p);
+    }
+    case 7: {
+        PyObject *old = PyList_GetSlice(PySys_GetObject("warnoptions"), 0, 1000);
+        PySys_AddWarnOption(L"ignore::UserWarning");
+        PyObject *now = PyList_GetSlice(PySys_GetObject("warnoptions"), 0, 1000);
+        PySys_ResetWarnOptions();
+        PyObject *r = Py_BuildValue("Nn", now, PyList_Size(PySys_GetObject("warnoptions")));
+        PySys_SetObject("warnoptions", old);
+        Py_DECREF(old);
+        return r;
+    }
+    case 8: {
+        PyObject *s = text ? PyUnicode_FromString(text) : NULL;
+        if (s) {
+            PyUnicode_InternImmortal(&s);
+        }
+        return s ? s : PyErr_Occurred() ? NULL : NONE;
+    }
+    default:
+        return Py_BuildValue("iiisn", PyThreadState_GetID(PyThreadState_Get()) > 0, PyThread_get_thread_native_id() == (unsigned long)getpid(),
+                             Py_GETENV("NOSUCHVARIABLE") == NULL, Py_GetVersion()[0] == '3' ? "3" : "?",
+                             (PyVectorcall_NARGS)(5 | PY_VECTORCALL_ARGUMENTS_OFFSET));
+    }
+}
+
+static PyObject *
+fz_interactive(int source, int which)
+{
+    static const char *const sources[] = {"1+1\n", "x = 3\n", "nosuch\n", "1/0\n", "(\n", "print('shown')\n", "def f():\n  pass\n\n"};
+    char *text = strdup(sources[source]);
+    FILE *f = fmemopen(text, strlen(text), "r");
+    PyObject *out = start_capture("stdout"), *err = start_capture("stderr");
+    PyCompilerFlags flags = _PyCompilerFlags_INIT;
+    int rc = which & 1 ? PyRun_InteractiveOneFlags(f, "f", &flags) : PyRun_InteractiveLoopFlags(f, "f", &flags);
+    PyErr_Clear();
+    PyObject *printed = end_capture("stdout", out), *errors = end_capture("stderr", err);
+    PyObject *lines = errors ? PyUnicode_Splitlines(errors, 0) : PyList_New(0);
+    Py_ssize_t n = PyList_GET_SIZE(lines);
+    PyObject *r = Py_BuildValue("iOO", rc, printed ? printed : Py_None, n ? PyList_GET_ITEM(lines, n - 1) : Py_None);
+    fclose(f);
+    free(text);
+    Py_XDECREF(printed);
+    Py_XDECREF(errors);
+    Py_DECREF(lines);
+    return r;
+}
+
+static PyObject *
+fz_type_data(int size, int which)
+{
+    PyType_Slot slots[] = {{0, NULL}};
+    size = size < 0 || size > 256 ? 16 : size;
+    PyType_Spec spec = {"capifuzz.Data", -size, 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, slots};
+    PyObject *t = PyType_FromSpec(&spec);
+    PyObject *o = t ? PyType_GenericNew((PyTypeObject *)t, NULL, NULL) : NULL;
+    if (!o) {
+        Py_XDECREF(t);
+        return NULL;
+    }
+    char *data = PyObject_GetTypeData(o, (PyTypeObject *)t);
+    PyObject *r = Py_BuildValue("nn", data - (char *)o, PyType_GetTypeDataSize((PyTypeObject *)t));
+    if (which & 1) {
+        void *items = PyObject_GetItemData(o);
+        if (!items) {
+            Py_CLEAR(r);
+        }
+    }
+    Py_DECREF(o);
+    Py_DECREF(t);
+    return r;
+}
+
 static const Wrapper runtime_wrappers[] = {
 #define W(f) {#f, (void *)(f)}
     W(fz_fetch), W(fz_handled), W(fz_errno), W(fz_syntax_location), W(fz_program_text), W(fz_display), W(fz_warn_more),
@@ -1149,7 +1628,9 @@ static const Wrapper runtime_wrappers[] = {
     W(fz_state), W(fz_import_more), W(fz_exec_module), W(fz_sys), W(fz_files), W(fz_fgets), W(fz_codec_registry),
     W(fz_capsule_more), W(fz_context), W(fz_context_wrong), W(fz_thread), W(fz_tss), W(fz_tstate), W(fz_interp),
     W(fz_subinterpreter), W(fz_critical), W(fz_time), W(fz_trace_malloc), W(fz_ref_tracer), W(fz_config),
-    W(fz_init_config), W(fz_py_config), W(fz_status), W(fz_versions),
+    W(fz_init_config), W(fz_py_config), W(fz_status), W(fz_versions), W(fz_fire), W(fz_eval_hook), W(fz_signals), W(fz_audit_hook), W(fz_code_watcher),
+    W(fz_gc_object), W(fz_init), W(fz_extra_data), W(fz_ready), W(fz_structseq_init), W(fz_put_back), W(fz_interactive),
+    W(fz_type_data),
 #undef W
     {NULL, NULL},
 };

@@ -142,6 +142,19 @@ for data in (b')\x01', b')', b'', b'(\xff\0\0\0', b'(\xff\0\0\0N', b'(\xff\0\0\0
              b'z', b'z\5ab', b'i\0\0'):
     attempt(marshal.loads, data)
 
+# an instance of a subclass is an argument for PyErr_Restore, and the exception itself for PyErr_SetObject
+for name in ('PyErr_Restore', 'PyErr_SetObject'):
+    for cls, value in ((Exception, ValueError('v')), (ValueError, ValueError('v')), (KeyError, ValueError('w'))):
+        function = getattr(api, name)
+        function.restype = None
+        function.argtypes = [ctypes.py_object] * 3
+        api.Py_IncRef(ctypes.py_object(cls))
+        api.Py_IncRef(ctypes.py_object(value))
+        try:
+            function(cls, value, NULL)
+        except Exception as e:
+            print(name, cls.__name__, repr(value), repr(e), e is value)
+
 # -> PyObject_RichCompareBool SystemError bad argument to internal function
 # -> PyObject_RichCompareBool SystemError bad argument to internal function
 # -> PyImport_ImportModuleAttrString UnicodeDecodeError 'utf-8' codec can't decode bytes in position 0-1: unexpected end of data
@@ -221,3 +234,9 @@ for data in (b')\x01', b')', b'', b'(\xff\0\0\0', b'(\xff\0\0\0N', b'(\xff\0\0\0
 # -> EOFError EOF read where not expected
 # -> EOFError marshal data too short
 # -> EOFError marshal data too short
+# -> PyErr_Restore Exception ValueError('v') Exception(ValueError('v')) False
+# -> PyErr_Restore ValueError ValueError('v') ValueError('v') True
+# -> PyErr_Restore KeyError ValueError('w') KeyError(ValueError('w')) False
+# -> PyErr_SetObject Exception ValueError('v') ValueError('v') True
+# -> PyErr_SetObject ValueError ValueError('v') ValueError('v') True
+# -> PyErr_SetObject KeyError ValueError('w') KeyError(ValueError('w')) False

@@ -681,6 +681,36 @@ PyInitConfig_SetInt(PyInitConfig *c, const char *name, int64_t value)
     return 0;
 }
 
+/* UTF-8 without surrogates and overlong forms, as PyMem_RawFree memory; NULL: it is none,
+ * or there is no memory, and the status says so. No interpreter is there yet to ask. */
+static wchar_t *
+utf8_to_wide(PyInitConfig *c, const char *s)
+{
+    wchar_t *w = PyMem_RawMalloc((strlen(s) + 1) * sizeof(*w)), *out = w;
+    if (!w) {
+        c->status = PyStatus_NoMemory();
+        return NULL;
+    }
+    static const unsigned least[] = {0, 0x80, 0x800, 0x10000};
+    for (const unsigned char *p = (const unsigned char *)s; *p;) {
+        int more = *p < 0x80 ? 0 : (*p & 0xe0) == 0xc0 ? 1 : (*p & 0xf0) == 0xe0 ? 2 : (*p & 0xf8) == 0xf0 ? 3 : -1;
+        unsigned ch = more > 0 ? *p & (0x3fu >> more) : *p;
+        p++;
+        int k = 0;
+        for (; k < more && (*p & 0xc0) == 0x80; k++, p++) {
+            ch = ch << 6 | (*p & 0x3f);
+        }
+        if (k != more || ch < least[more] || ch > 0x10ffff || (ch >= 0xd800 && ch <= 0xdfff)) {
+            PyMem_RawFree(w);
+            c->status = PyStatus_Error("decoding error");
+            return NULL;
+        }
+        *out++ = (wchar_t)ch;
+    }
+    *out = 0;
+    return w;
+}
+
 int
 PyInitConfig_SetStr(PyInitConfig *c, const char *name, const char *value)
 {
@@ -691,9 +721,14 @@ PyInitConfig_SetStr(PyInitConfig *c, const char *name, const char *value)
     if (!s || (s->kind != CFG_WSTR && s->kind != CFG_WSTR_OPT)) {
         return fail(c, "config option type is not string");
     }
-    c->status = PyConfig_SetBytesString(
-        &c->config, (wchar_t **)((char *)&c->config + s->offset), value);
-    return PyStatus_Exception(c->status) ? -1 : 0;
+    wchar_t *w = utf8_to_wide(c, value);
+    if (!w) {
+        return -1;
+    }
+    wchar_t **field = (wchar_t **)((char *)&c->config + s->offset);
+    PyMem_RawFree(*field);
+    *field = w;
+    return 0;
 }
 
 int
@@ -710,8 +745,11 @@ PyInitConfig_SetStrList(PyInitConfig *c, const char *name, size_t n, char *const
     PyWideStringList none = {0, NULL};
     c->status = PyConfig_SetWideStringList(&c->config, l, none.length, none.items);
     for (size_t i = 0; i < n && !PyStatus_Exception(c->status); i++) {
-        wchar_t *w = Py_DecodeLocale(items[i], NULL);
-        c->status = w ? PyWideStringList_Append(l, w) : PyStatus_NoMemory();
+        wchar_t *w = utf8_to_wide(c, items[i]);
+        if (!w) {
+            return -1;
+        }
+        c->status = PyWideStringList_Append(l, w);
         PyMem_RawFree(w);
     }
     if (strcmp(name, "module_search_paths") == 0) {

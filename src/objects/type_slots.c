@@ -1617,6 +1617,26 @@ is_coexisting(PyObject *descr)
            (((PyMethodDescrObject *)descr)->d_method->ml_flags & METH_COEXIST);
 }
 
+/* The sequence side of a subscript whose native function is the mapping side's: there, and
+ * for a method in C, an index goes through the method, negative ones included. */
+static bool
+subscripts_by_method(int offset, PyObject *descr)
+{
+    if (offset != (int)offsetof(PyHeapTypeObject, as_sequence.sq_item) &&
+        offset != (int)offsetof(PyHeapTypeObject, as_sequence.sq_ass_item)) {
+        return false;
+    }
+    if (is_coexisting(descr)) {
+        return true;
+    }
+    if (!Py_IS_TYPE(descr, &PyWrapperDescr_Type) ||
+        ((PyWrapperDescrObject *)descr)->d_base->offset == offset) {
+        return false;
+    }
+    void **q = slot_ptr(PyDescr_TYPE(descr), offset);
+    return q && *q;
+}
+
 /* Chooses the function for the slot at slotdefs[first..last) and stores it. */
 static void
 choose_slot(PyTypeObject *type, int first, int last)
@@ -1636,7 +1656,10 @@ choose_slot(PyTypeObject *type, int first, int last)
         }
         void *native = NULL;
         bool is_native = false;
-        if (Py_IS_TYPE(descr, &PyWrapperDescr_Type) &&
+        if (subscripts_by_method(offset, descr)) {
+            ; /* as a method in Python */
+        }
+        else if (Py_IS_TYPE(descr, &PyWrapperDescr_Type) &&
             ((PyWrapperDescrObject *)descr)->d_base->name_strobj == p->name_strobj) {
             PyWrapperDescrObject *d = (PyWrapperDescrObject *)descr;
             if (d->d_base->offset == p->offset) {
@@ -1790,6 +1813,14 @@ nj_type_slots_fixup(PyTypeObject *type)
     PyMappingMethods *mp = base->tp_as_mapping;
     if ((sq && sq->sq_length) != (mp && mp->mp_length)) {
         update_slots_of(type, NJ_ID(__len__));
+    }
+    /* see subscripts_by_method() */
+    if (mp && mp->mp_subscript && (!sq || sq->sq_item != slot_sq_item)) {
+        update_slots_of(type, NJ_ID(__getitem__));
+    }
+    if (mp && mp->mp_ass_subscript && sq && sq->sq_ass_item &&
+        sq->sq_ass_item != slot_sq_ass_item) {
+        update_slots_of(type, NJ_ID(__setitem__));
     }
     for (Py_ssize_t i = PyTuple_GET_SIZE(mro) - 1; i > 0; i--) {
         PyTypeObject *b = (PyTypeObject *)PyTuple_GET_ITEM(mro, i);

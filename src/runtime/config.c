@@ -363,12 +363,16 @@ preinit(const PyPreConfig *src, Py_ssize_t argc, char *const *bargv, wchar_t *co
             c.utf8_mode = c_locale ? 1 : 0;
         }
     }
-    if (c.configure_locale && c_locale && c.coerce_c_locale != 0 &&
-        !getenv("LC_ALL")) {
+    bool may_coerce = c.configure_locale && c_locale && c.coerce_c_locale != 0;
+    c.coerce_c_locale = 0;
+    c.coerce_c_locale_warn = c.coerce_c_locale_warn == 1;
+    const char *lc_all = getenv("LC_ALL");
+    if (may_coerce && !(lc_all && *lc_all)) {
         static const char *const targets[] = {"C.UTF-8", "C.utf8", "UTF-8"};
         for (size_t i = 0; i < NJ_ARRAY_LEN(targets); i++) {
             if (setlocale(LC_CTYPE, targets[i])) {
-                if (c.coerce_c_locale_warn == 1) {
+                c.coerce_c_locale = 2; /* done */
+                if (c.coerce_c_locale_warn) {
                     fprintf(stderr,
                             "Python detected LC_CTYPE=C: LC_CTYPE coerced to %.20s (set "
                             "another locale or PYTHONCOERCECLOCALE=0 to disable this locale "
@@ -382,8 +386,6 @@ preinit(const PyPreConfig *src, Py_ssize_t argc, char *const *bargv, wchar_t *co
             }
         }
     }
-    c.coerce_c_locale = 0;
-    c.coerce_c_locale_warn = 0;
     if (c.allocator == PYMEM_ALLOCATOR_NOT_SET) {
         const char *v = env(use_env, "PYTHONMALLOC");
         if (v) {

@@ -134,6 +134,19 @@ with_python_error(PyStatus st)
     return st;
 }
 
+/* PYTHONCOERCECLOCALE=warn: says that the C locale stayed, as PEP 538 wants it. */
+static void
+warn_c_locale(void)
+{
+    const char *locale = setlocale(LC_CTYPE, NULL);
+    if (nj_runtime.preconfig.coerce_c_locale_warn && locale && strcmp(locale, "C") == 0) {
+        PySys_WriteStderr("Python runtime initialized with LC_CTYPE=C (a locale with default "
+                          "ASCII encoding), which may cause Unicode compatibility problems. "
+                          "Using C.UTF-8, C.utf8, or UTF-8 (if available) as alternative "
+                          "Unicode-compatible locales is recommended.\n");
+    }
+}
+
 /* Everything that needs Python code from the library. */
 static PyStatus
 init_library(PyThreadState *ts)
@@ -196,6 +209,7 @@ init_library(PyThreadState *ts)
     interp->rt.initialized = true;
     if (nj_is_main_interp(interp)) {
         nj_runtime.initialized = true;
+        warn_c_locale();
     }
     if (c->site_import) {
         NJ_OWN site = PyImport_ImportModule("site");

@@ -8,6 +8,7 @@
 #include "nj.h"
 
 #include "capi/args.h"
+#include "objects/hamt.h"
 #include "objects/trie.h"
 #include "runtime/gc.h"
 
@@ -348,105 +349,28 @@ context_run(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwn
 
 /* ---- iteration ------------------------------------------------------------------------------ */
 
-typedef struct ContextIter {
-    PyObject_HEAD
-    PyObject *map; /* owned, NULL when empty */
-    NjTriePos pos;
-} ContextIter;
-
-static PyObject *
-make_iter(PyTypeObject *type, PyObject *map)
-{
-    ContextIter *it = PyObject_GC_New(ContextIter, type);
-    if (it) {
-        it->map = Py_XNewRef(map);
-        it->pos = (NjTriePos){0};
-        nj_gc_track((PyObject *)it);
-    }
-    return (PyObject *)it;
-}
-
-static void
-iter_dealloc(PyObject *op)
-{
-    PyObject_GC_UnTrack(op);
-    Py_CLEAR(((ContextIter *)op)->map);
-    PyObject_GC_Del(op);
-}
-
-static int
-iter_traverse(PyObject *op, visitproc visit, void *arg)
-{
-    Py_VISIT(((ContextIter *)op)->map);
-    return 0;
-}
-
-static Py_ssize_t
-iter_len(PyObject *op)
-{
-    return nj_trie_size(((ContextIter *)op)->map);
-}
-
-static PyObject *
-iter_fresh(PyObject *op)
-{
-    return make_iter(Py_TYPE(op), ((ContextIter *)op)->map);
-}
-
-static PyObject *
-iter_next(PyObject *op)
-{
-    ContextIter *it = (ContextIter *)op;
-    PyObject *key, *value;
-    if (!nj_trie_next(it->map, &it->pos, &key, &value)) {
-        return NULL;
-    }
-    return Py_IS_TYPE(op, &NjContextKeys_Type)     ? Py_NewRef(key)
-           : Py_IS_TYPE(op, &NjContextValues_Type) ? Py_NewRef(value)
-                                                   : PyTuple_Pack(2, key, value);
-}
-
-static PyMappingMethods iter_as_mapping = {.mp_length = iter_len};
-
-#define ITER_TYPE(symbol, name)                                                        \
-    PyTypeObject symbol = {                                                            \
-        PyVarObject_HEAD_INIT(&PyType_Type, 0)                                         \
-        .tp_name = name,                                                               \
-        .tp_basicsize = sizeof(ContextIter),                                           \
-        .tp_dealloc = iter_dealloc,                                                    \
-        .tp_as_mapping = &iter_as_mapping,                                             \
-        .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC |                          \
-                    Py_TPFLAGS_DISALLOW_INSTANTIATION,                                 \
-        .tp_traverse = iter_traverse,                                                  \
-        .tp_iter = iter_fresh,                                                         \
-        .tp_iternext = iter_next,                                                      \
-    }
-ITER_TYPE(NjContextKeys_Type, "keys");
-ITER_TYPE(NjContextValues_Type, "values");
-ITER_TYPE(NjContextItems_Type, "items");
-
 static PyObject *
 context_iter(PyObject *op)
 {
-    return make_iter(&NjContextKeys_Type, ((PyContext *)op)->vars);
+    return nj_hamt_iter(&NjHamtKeys_Type, ((PyContext *)op)->vars);
 }
 
 static PyObject *
 context_keys(PyObject *op, PyObject *Py_UNUSED(i))
 {
-    return make_iter(&NjContextKeys_Type, ((PyContext *)op)->vars);
+    return nj_hamt_iter(&NjHamtKeys_Type, ((PyContext *)op)->vars);
 }
 
 static PyObject *
 context_values(PyObject *op, PyObject *Py_UNUSED(i))
 {
-    return make_iter(&NjContextValues_Type, ((PyContext *)op)->vars);
+    return nj_hamt_iter(&NjHamtValues_Type, ((PyContext *)op)->vars);
 }
 
 static PyObject *
 context_items(PyObject *op, PyObject *Py_UNUSED(i))
 {
-    return make_iter(&NjContextItems_Type, ((PyContext *)op)->vars);
+    return nj_hamt_iter(&NjHamtItems_Type, ((PyContext *)op)->vars);
 }
 
 #define FUNC(f) (PyCFunction)(void (*)(void))(f)

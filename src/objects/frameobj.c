@@ -641,14 +641,21 @@ PyTypeObject PyFrameLocalsProxy_Type = {
     .tp_new = proxy_new,
 };
 
+/* The mapping of local names of a frame that has no fast ones to show. New reference. */
+static PyObject *
+dict_of_locals(NjFrame *f)
+{
+    if (f->f_locals == NULL) {
+        f->f_locals = PyDict_New();
+    }
+    return Py_XNewRef(f->f_locals);
+}
+
 PyObject *
 nj_frame_locals(NjFrame *f)
 {
     if (!shows_fast_locals(f)) {
-        if (f->f_locals == NULL) {
-            f->f_locals = PyDict_New();
-        }
-        return Py_XNewRef(f->f_locals);
+        return dict_of_locals(f);
     }
     PyFrameObject *fo = nj_frame_peek_object(f);
     return fo ? nj_frame_locals_proxy(fo) : NULL;
@@ -659,7 +666,9 @@ nj_frame_locals(NjFrame *f)
 static PyObject *
 frame_get_locals(PyObject *o, void *closure)
 {
-    return nj_frame_locals(as_frame(o)->f_frame);
+    /* a frame that has ended does not know its object */
+    NjFrame *f = as_frame(o)->f_frame;
+    return shows_fast_locals(f) ? nj_frame_locals_proxy(as_frame(o)) : dict_of_locals(f);
 }
 
 int

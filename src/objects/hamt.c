@@ -141,12 +141,12 @@ hamt_richcompare(PyObject *a, PyObject *b, int op)
     return equal < 0 ? NULL : PyBool_FromLong((op == Py_EQ) == equal);
 }
 
-static PyObject *
-iterate(PyObject *o, PyTypeObject *type)
+PyObject *
+nj_hamt_iter(PyTypeObject *type, PyObject *map)
 {
     HamtIter *it = (HamtIter *)PyType_GenericAlloc(type, 0);
     if (it) {
-        it->root = Py_XNewRef(root_of(o));
+        it->root = Py_XNewRef(map);
     }
     return (PyObject *)it;
 }
@@ -154,25 +154,25 @@ iterate(PyObject *o, PyTypeObject *type)
 static PyObject *
 hamt_keys(PyObject *o, PyObject *unused)
 {
-    return iterate(o, &NjHamtKeys_Type);
+    return nj_hamt_iter(&NjHamtKeys_Type, root_of(o));
 }
 
 static PyObject *
 hamt_values(PyObject *o, PyObject *unused)
 {
-    return iterate(o, &NjHamtValues_Type);
+    return nj_hamt_iter(&NjHamtValues_Type, root_of(o));
 }
 
 static PyObject *
 hamt_items(PyObject *o, PyObject *unused)
 {
-    return iterate(o, &NjHamtItems_Type);
+    return nj_hamt_iter(&NjHamtItems_Type, root_of(o));
 }
 
 static PyObject *
 hamt_iter(PyObject *o)
 {
-    return iterate(o, &NjHamtKeys_Type);
+    return nj_hamt_iter(&NjHamtKeys_Type, root_of(o));
 }
 
 static int

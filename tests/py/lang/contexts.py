@@ -29,3 +29,10 @@ for i in range(300_000):
     nest = {'n': nest}
 del nest
 print('gone')  # -> gone
+
+import contextvars
+var = contextvars.ContextVar('var')
+var.set(1)
+keys = contextvars.copy_context().keys()
+print('an iterator of a context is its own:', iter(keys) is keys, len(keys))
+# -> an iterator of a context is its own: True 2

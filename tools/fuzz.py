@@ -1,18 +1,22 @@
 #!/usr/bin/env python3
-"""fuzz.py NAJA [--kind source,ast,marshal] [--count 100000] [--seed 0] [--jobs 2] [--out DIR]
+"""fuzz.py NAJA [--kind source,ast,marshal] [--count 100000] [--minutes 0] [--seed 0] [--jobs 2] [--out DIR]
 
 Mutated inputs of the kinds of tests/fuzz/worker.py (--kind parsers: all those of tests/fuzz/parsers.py; calls: native
-code with odd values, tests/fuzz/calls.py) under NAJA, best a sanitizer build; --count of each kind. An input that ends the process is kept in DIR with what was printed; prints
+code with odd values, tests/fuzz/calls.py) under NAJA, best a sanitizer build; --count of each kind, or as many as
+--minutes of each allow. An input that ends the process is kept in DIR with what was printed; prints
 `N passed, N failed' (inputs, failed batches).
 """
 import argparse
 import concurrent.futures as cf
+import itertools
 import os
 import resource
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BATCH = 500
@@ -25,6 +29,7 @@ def main():
     ap.add_argument('naja')
     ap.add_argument('--kind', default='source,ast,marshal')
     ap.add_argument('--count', type=int, default=100000)
+    ap.add_argument('--minutes', type=float, default=0)
     ap.add_argument('--seed', type=int, default=0)
     ap.add_argument('--jobs', type=int, default=2)
     ap.add_argument('--out', default=os.path.join(TOP, 'build', 'fuzz'))
@@ -59,9 +64,27 @@ def main():
             return 0, 1
 
     kinds = a.kind.replace('parsers', ','.join(PARSERS)).split(',')
-    work = [(k, a.seed + i) for k in kinds for i in range(a.count // BATCH)]
+    results = []
     with cf.ThreadPoolExecutor(a.jobs) as ex:
-        results = list(ex.map(lambda w: batch(*w), work))
+        for kind in kinds:
+            if a.minutes:
+                end = time.monotonic() + a.minutes * 60
+                seeds = itertools.takewhile(lambda _: time.monotonic() < end, itertools.count(a.seed))
+                lock = threading.Lock()
+
+                def keep_on(_):
+                    done = []
+                    while True:
+                        with lock:
+                            seed = next(seeds, None)
+                        if seed is None:
+                            return done
+                        done.append(batch(kind, seed))
+                of_kind = [r for rs in ex.map(keep_on, range(a.jobs)) for r in rs]
+            else:
+                of_kind = list(ex.map(lambda i: batch(kind, a.seed + i), range(a.count // BATCH)))
+            print(f'{kind}: {sum(p for p, _ in of_kind)} inputs, {sum(f for _, f in of_kind)} failed', flush=True)
+            results += of_kind
     failed = sum(f for _, f in results)
     print(f'{sum(p for p, _ in results)} passed, {failed} failed')
     return 1 if failed else 0

@@ -630,6 +630,8 @@ def run_sqlite(rng, remember):
         con.create_collation('c', lambda a, b: rng.choice((0, 1, -1, 'x')))
         con.set_authorizer(rng.choice((None, None, lambda *a: rng.choice((0, 0, 0, 1, 2, None)))))
         con.set_progress_handler(rng.choice((None, lambda: 0)), 100)
+        turns = itertools.count()
+        con.set_progress_handler(lambda: next(turns) > 10000, 100)  # a recursive query may have no end
         con.row_factory = rng.choice((None, sqlite3.Row))
         con.text_factory = rng.choice((str, bytes, bytearray, lambda b: b[::-1]))
         con.execute('create table t(a, b text collate c)')

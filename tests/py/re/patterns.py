@@ -10,6 +10,12 @@ for bad in ('(', '[a', '*a', '(?P<1>a)', 'a{2,1}', '(?z)'):
         re.compile(bad)
     except re.PatternError as e:
         print(e)
+import _sre
+for code in ([14, 4, 0, 0, 0, 15, 65, 1], [6, 0, 15, 47, 1], [24, 8, 0, 2, 2, 1, 15, 2, 1, 1]):  # a JUMP that leads out
+    try:
+        _sre.compile('', 0, code, 0, {}, ())
+    except RuntimeError as e:
+        print(e)
 print(re.match(r'(?:a?){12}a{12}', 'a' * 12) is not None, len(re.findall('.', 'x' * 100000)))
 
 # -> [('o', 'ne'), ('t', 'wo')] a2b44
@@ -23,4 +29,7 @@ print(re.match(r'(?:a?){12}a{12}', 'a' * 12) is not None, len(re.findall('.', 'x
 # -> bad character in group name '1' at position 4
 # -> min repeat greater than max repeat at position 2
 # -> unknown extension ?z at position 1
+# -> invalid SRE code
+# -> invalid SRE code
+# -> invalid SRE code
 # -> True 100000

@@ -453,51 +453,58 @@ set_loader(PyObject *d, PyObject *filename, const char *loader)
     return l ? PyDict_SetItem(d, NJ_ID(__loader__), l) : -1;
 }
 
-static int
-run_simple_file(FILE *fp, PyObject *filename, bool closeit, PyCompilerFlags *flags)
+/* What the file holds, run in the module __main__ with the dict d. */
+static PyObject *
+run_in_main(FILE *fp, PyObject *filename, PyObject *d, bool closeit, PyCompilerFlags *flags)
 {
-    NJ_OWN m = PyImport_AddModuleRef("__main__");
-    if (!m) {
-        return -1;
-    }
-    PyObject *d = PyModule_GetDict(m);
-    int has = PyDict_Contains(d, NJ_ID(__file__));
-    if (has < 0) {
-        goto failed;
-    }
-    if (!has && (PyDict_SetItem(d, NJ_ID(__file__), filename) < 0 ||
-                 PyDict_SetItem(d, NJ_ID(__cached__), Py_None) < 0)) {
-        goto failed;
-    }
+    bool pyc = is_pyc(fp, filename);
     NJ_OWN v = NULL;
-    if (is_pyc(fp, filename)) {
-        if (set_loader(d, filename, "SourcelessFileLoader") < 0) {
-            goto failed;
+    bool stdin_ = PyUnicode_EqualToUTF8(filename, "<stdin>");
+    if ((stdin_ && !pyc) || set_loader(d, filename, pyc ? "SourcelessFileLoader" : "SourceFileLoader") == 0) {
+        if (!pyc) {
+            return run_file(fp, filename, Py_file_input, d, d, closeit, flags);
         }
         NJ_SET(v, run_pyc(fp, d));
+    }
+    if (closeit) {
+        fclose(fp);
+    }
+    return NJ_TAKE(v);
+}
+
+/* Runs a file in __main__, which has a __file__ meanwhile; excepthook and atexit functions see none. */
+static int
+run_main_file(FILE *fp, PyObject *filename, bool closeit, PyCompilerFlags *flags)
+{
+    NJ_OWN m = PyImport_AddModuleRef("__main__");
+    PyObject *d = m ? PyModule_GetDict(m) : NULL;
+    int has = d ? PyDict_Contains(d, NJ_ID(__file__)) : -1;
+    if (has < 0 || (!has && (PyDict_SetItem(d, NJ_ID(__file__), filename) < 0 ||
+                             PyDict_SetItem(d, NJ_ID(__cached__), Py_None) < 0))) {
         if (closeit) {
             fclose(fp);
         }
+        return -1;
     }
-    else {
-        if (!PyUnicode_EqualToUTF8(filename, "<stdin>") &&
-            set_loader(d, filename, "SourceFileLoader") < 0) {
-            goto failed;
-        }
-        NJ_SET(v, run_file(fp, filename, Py_file_input, d, d, closeit, flags));
-    }
+    NJ_OWN v = run_in_main(fp, filename, d, closeit, flags);
     nj_flush_std_files();
-    if (!v) {
-        goto failed;
-    }
+    NJ_OWN exc = PyErr_GetRaisedException();
     if (!has && (PyDict_Pop(d, NJ_ID(__file__), NULL) < 0 ||
                  PyDict_Pop(d, NJ_ID(__cached__), NULL) < 0)) {
         PyErr_Clear();
     }
-    return 0;
-failed:
-    PyErr_Print();
-    return -1;
+    PyErr_SetRaisedException(NJ_TAKE(exc));
+    return v ? 0 : -1;
+}
+
+static int
+run_simple_file(FILE *fp, PyObject *filename, bool closeit, PyCompilerFlags *flags)
+{
+    int rc = run_main_file(fp, filename, closeit, flags);
+    if (rc < 0) {
+        PyErr_Print();
+    }
+    return rc;
 }
 
 int
@@ -1290,35 +1297,8 @@ run_filename(const PyConfig *c)
             ungetc(ch, fp);
         }
     }
-    NJ_OWN m = PyImport_AddModuleRef("__main__");
-    if (!m) {
-        fclose(fp);
-        return exit_status_of_error();
-    }
-    PyObject *d = PyModule_GetDict(m);
-    if (PyDict_SetItem(d, NJ_ID(__file__), name) < 0 ||
-        PyDict_SetItem(d, NJ_ID(__cached__), Py_None) < 0) {
-        fclose(fp);
-        return exit_status_of_error();
-    }
     PyCompilerFlags cf = {.cf_flags = 0, .cf_feature_version = PY_MINOR_VERSION};
-    NJ_OWN v = NULL;
-    if (is_pyc(fp, name)) {
-        if (set_loader(d, name, "SourcelessFileLoader") == 0) {
-            NJ_SET(v, run_pyc(fp, d));
-        }
-        fclose(fp);
-    }
-    else {
-        if (set_loader(d, name, "SourceFileLoader") == 0) {
-            NJ_SET(v, run_file(fp, name, Py_file_input, d, d, true, &cf));
-        }
-        else {
-            fclose(fp);
-        }
-    }
-    nj_flush_std_files();
-    return v ? 0 : exit_status_of_error();
+    return run_main_file(fp, name, true, &cf) < 0 ? exit_status_of_error() : 0;
 }
 
 static int

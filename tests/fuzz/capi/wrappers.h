@@ -583,6 +583,15 @@ fz_capsule_pointer(PyObject *o, const char *name)
     return p ? Py_NewRef(Py_True) : NULL;
 }
 
+/* A copy: what is changed in a type's own dict shows or not, as lookups are cached. */
+static PyObject *
+fz_type_dict(PyObject *type)
+{
+    PyObject *d = PyType_GetDict((PyTypeObject *)type), *copy = d ? PyDict_Copy(d) : NULL;
+    Py_XDECREF(d);
+    return copy;
+}
+
 static PyObject *
 fz_capsule_import(const char *name)
 {
@@ -751,7 +760,7 @@ static const Wrapper wrappers[] = {
     W(fz_from_unsigned_native_bytes), R(PyLong_AsInt32), R(PyLong_AsUInt32), R(PyLong_AsInt64),
     R(PyLong_AsUInt64), W(fz_long_from_string), W(fz_long_export), W(fz_complex), W(fz_string_to_double),
     W(fz_double_to_string), W(fz_pack), W(fz_get_buffer), W(fz_contiguous), W(fz_memory), W(fz_get_contiguous),
-    W(fz_bytes_as), W(fz_capsule), W(fz_capsule_pointer), W(fz_capsule_import), W(fz_frame), W(fz_send),
+    W(fz_bytes_as), W(fz_capsule), W(fz_capsule_pointer), W(fz_capsule_import), W(fz_type_dict), W(fz_frame), W(fz_send),
     W(fz_pack_tuple), W(fz_from_spec), W(fz_run_string), W(fz_compile), W(fz_slice_unpack), W(fz_writer),
     W(fz_wide), W(fz_ucs4), W(fz_kind_data),
 #undef W

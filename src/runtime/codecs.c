@@ -196,18 +196,27 @@ call_with_errors(PyObject *func, PyObject *first, const char *errors)
                   : PyObject_CallOneArg(func, first);
 }
 
+/* A NULL stream is the caller's mistake, and the errors then no stream. */
+static PyObject *
+stream_part(const char *encoding, int part, PyObject *stream, const char *errors)
+{
+    NJ_OWN f = codec_part(encoding, part);
+    if (f == NULL) {
+        return NULL;
+    }
+    return errors ? PyObject_CallFunction(f, "Os", stream, errors) : call_with_errors(f, stream, NULL);
+}
+
 PyObject *
 PyCodec_StreamReader(const char *encoding, PyObject *stream, const char *errors)
 {
-    NJ_OWN f = codec_part(encoding, 2);
-    return f == NULL ? NULL : call_with_errors(f, stream, errors);
+    return stream_part(encoding, 2, stream, errors);
 }
 
 PyObject *
 PyCodec_StreamWriter(const char *encoding, PyObject *stream, const char *errors)
 {
-    NJ_OWN f = codec_part(encoding, 3);
-    return f == NULL ? NULL : call_with_errors(f, stream, errors);
+    return stream_part(encoding, 3, stream, errors);
 }
 
 static PyObject *

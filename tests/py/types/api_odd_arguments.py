@@ -32,6 +32,9 @@ def attempt(function, *args):
 # both arguments are NULL or none is: one alone was dereferenced
 call('PyObject_RichCompareBool', NULL, 'x', 2)
 call('PyObject_RichCompareBool', 'x', NULL, 3)
+# no stream: the errors are none
+call('PyCodec_StreamReader', b'utf-8', NULL, b'strict', result=ctypes.py_object)
+call('PyCodec_StreamWriter', b'utf-8', NULL, b'strict', result=ctypes.py_object)
 # two texts that are no UTF-8: the first error is the one that is raised
 call('PyImport_ImportModuleAttrString', b'\xe2\x82', b'\xe2\x82', result=ctypes.py_object)
 call('PyErr_WarnExplicit', UserWarning, b'\xff', b'f', 1, b'\xe2\x82', None)
@@ -157,6 +160,8 @@ for name in ('PyErr_Restore', 'PyErr_SetObject'):
 
 # -> PyObject_RichCompareBool SystemError bad argument to internal function
 # -> PyObject_RichCompareBool SystemError bad argument to internal function
+# -> PyCodec_StreamReader SystemError NULL object passed to Py_BuildValue
+# -> PyCodec_StreamWriter SystemError NULL object passed to Py_BuildValue
 # -> PyImport_ImportModuleAttrString UnicodeDecodeError 'utf-8' codec can't decode bytes in position 0-1: unexpected end of data
 # -> PyErr_WarnExplicit UnicodeDecodeError 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte
 # -> PyErr_WarnExplicitObject TypeError bad argument type for built-in operation

@@ -647,12 +647,12 @@ PyObject_Print(PyObject *op, FILE *fp, int flags)
     }
     else {
         NJ_OWN s = flags & Py_PRINT_RAW ? PyObject_Str(op) : PyObject_Repr(op);
-        NJ_OWN bytes =
-            s ? PyUnicode_AsEncodedString(s, "utf-8", "backslashreplace") : NULL;
-        if (bytes == NULL) {
+        Py_ssize_t n;
+        const char *text = s ? PyUnicode_AsUTF8AndSize(s, &n) : NULL;
+        if (text == NULL) {
             return -1;
         }
-        fwrite(PyBytes_AS_STRING(bytes), 1, (size_t)PyBytes_GET_SIZE(bytes), fp);
+        fwrite(text, 1, (size_t)n, fp);
     }
     if (ferror(fp)) {
         PyErr_SetFromErrno(PyExc_OSError);

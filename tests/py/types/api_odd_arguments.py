@@ -35,6 +35,15 @@ call('PyObject_RichCompareBool', 'x', NULL, 3)
 # no stream: the errors are none
 call('PyCodec_StreamReader', b'utf-8', NULL, b'strict', result=ctypes.py_object)
 call('PyCodec_StreamWriter', b'utf-8', NULL, b'strict', result=ctypes.py_object)
+# a lone surrogate has no bytes to print
+libc = ctypes.CDLL(None)
+libc.fopen.restype = ctypes.c_void_p
+libc.fclose.argtypes = [ctypes.c_void_p]
+api.PyObject_Print.argtypes = [ctypes.py_object, ctypes.c_void_p, ctypes.c_int]
+for flags in 0, 1:
+    out = libc.fopen(b'/dev/null', b'w')
+    attempt(api.PyObject_Print, 'a\ud800', out, flags)
+    libc.fclose(out)
 # two texts that are no UTF-8: the first error is the one that is raised
 call('PyImport_ImportModuleAttrString', b'\xe2\x82', b'\xe2\x82', result=ctypes.py_object)
 call('PyErr_WarnExplicit', UserWarning, b'\xff', b'f', 1, b'\xe2\x82', None)
@@ -162,6 +171,8 @@ for name in ('PyErr_Restore', 'PyErr_SetObject'):
 # -> PyObject_RichCompareBool SystemError bad argument to internal function
 # -> PyCodec_StreamReader SystemError NULL object passed to Py_BuildValue
 # -> PyCodec_StreamWriter SystemError NULL object passed to Py_BuildValue
+# -> 0
+# -> UnicodeEncodeError 'utf-8' codec can't encode character '\ud800' in position 1: surrogates not allowed
 # -> PyImport_ImportModuleAttrString UnicodeDecodeError 'utf-8' codec can't decode bytes in position 0-1: unexpected end of data
 # -> PyErr_WarnExplicit UnicodeDecodeError 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte
 # -> PyErr_WarnExplicitObject TypeError bad argument type for built-in operation
